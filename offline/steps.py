@@ -33,9 +33,7 @@ class Workshop:
     log: Path
     key: str
 
-    def run(
-        self, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> None:
+    def run(self, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a command with its output in the step's log. Raises BuildError if it fails."""
         words = [str(word) for word in argv]
         with self.log.open("a") as log:

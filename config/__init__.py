@@ -1,0 +1,1 @@
+"""What a course is. `load` reads it from the selected stack."""

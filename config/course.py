@@ -1,0 +1,184 @@
+"""What a course is: one frozen model per section. Defaults are those of the paper; every key stands here with its meaning."""
+
+from ipaddress import IPv4Address
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from config.types import (
+    Address,
+    ClusterName,
+    Cores,
+    CourseName,
+    DatasetName,
+    FilePath,
+    ImageRef,
+    NodePort,
+    PoolName,
+    Port,
+    Seconds,
+    Size,
+    UserName,
+)
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, without unknown keys, written in camelCase."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Identity(Section):
+    """Which course this is, and how serious."""
+
+    name: CourseName = "course"
+    """The course's short name; the stack's name unless given. The cluster is called after it."""
+    environment: Literal["development", "production"] = "production"
+    """`development` allows what must never meet students: the dummy authenticator."""
+
+
+class PoolFile(Section):
+    """A file that serves as the pool's disk, for development and tests. Real disks are never formatted by coursehub."""
+
+    path: FilePath
+    """Where the file is made; it takes disk space only as it fills."""
+    size: Size
+    """How large the pool is, at least 64Mi (the least that ZFS takes)."""
+
+
+class Storage(Section):
+    """Where the course's data lives: one ZFS dataset on a pool that already exists."""
+
+    pool: PoolName = "jhub-pool"
+    """The pool; it must exist unless `poolFile` is given."""
+    dataset: DatasetName = "userdata"
+    """The course's dataset in the pool. Two courses on one server need two datasets."""
+    quota: Size | None = None
+    """How much the whole course may take; without it the pool is the limit."""
+    dedup: bool = True
+    """Keep equal blocks once. Costs about 1.25 GiB of memory for each TiB of data."""
+    compression: Literal["lz4", "zstd", "gzip", "off"] = "lz4"
+    """lz4 becomes gzip where the ZFS of the machine has no lz4."""
+    pool_file: PoolFile | None = None
+    """A file-backed pool, made when missing."""
+    on_destroy: Literal["keep", "destroy"] = "keep"
+    """What `pulumi destroy` does with the students' work."""
+    confirm_destroy: str | None = None
+    """For `onDestroy: destroy`, the full name of the dataset, typed once more."""
+
+    @property
+    def path(self) -> str:
+        """The dataset's full name, `pool/dataset`."""
+        return f"{self.pool}/{self.dataset}"
+
+
+class Cluster(Section):
+    """The one-node kind cluster. It is disposable: the data is not in it."""
+
+    name: ClusterName | None = None
+    """The cluster's name; `coursehub-<course>` unless given."""
+    node_image: ImageRef | None = None
+    """The kind node image; one that fits `parts` unless given."""
+    listen_address: Address = IPv4Address("127.0.0.1")
+    """The server's address on which students reach the hub. 0.0.0.0 is every address of the server."""
+    host_port: Port = 30080
+    """The server's port on which students reach the hub."""
+    node_port: NodePort = 30080
+    """The port of the hub's service inside the cluster."""
+    api_port: Port = 16443
+    """The port of the Kubernetes API, on 127.0.0.1 only."""
+
+
+class Images(Section):
+    """The images of the hub; those of the chart, or of `parts`, unless given."""
+
+    hub: ImageRef | None = None
+    proxy: ImageRef | None = None
+    singleuser: ImageRef | None = None
+
+
+class Cpu(Section):
+    """Cores for each student's server. More may be promised in all than the server has: idle students use none."""
+
+    guarantee: Cores = 0.1
+    limit: Cores = 1.0
+
+
+class Memory(Section):
+    """Memory for each student's server. The guarantee is set aside, whether used or not."""
+
+    guarantee: Size = Size(512 << 20)
+    limit: Size = Size(1 << 30)
+
+
+class Student(Section):
+    """What each student's server gets."""
+
+    storage: Size = Size(2 << 30)
+    """Size of the claim for the student's home."""
+    storage_class: Literal["standard"] = "standard"
+    """Class of the claim: the one that keeps homes in the course's dataset."""
+    cpu: Cpu = Cpu()
+    memory: Memory = Memory()
+
+
+class Authentication(Section):
+    """Who may log in, and how."""
+
+    method: Literal["native", "dummy"] = "native"
+    """`native`: accounts with passwords of their own. `dummy`: one password for all, in development only."""
+    password: SecretStr | None = None
+    """The one password of `dummy`; drawn at random unless given. Set it with `pulumi config set --secret --path`."""
+    allowed_users: tuple[UserName, ...] = ()
+    """Who may log in. Empty: with `dummy` everybody, with `native` those whom an admin lets in."""
+    admin_users: tuple[UserName, ...] = ()
+    """Who may see and stop all servers and let users in."""
+
+
+class Cull(Section):
+    """When servers that nobody uses are stopped. Files stay, running programs end."""
+
+    timeout: Seconds = Field(default=3600, ge=60)
+    """Seconds without activity."""
+    every: Seconds = Field(default=600, ge=10)
+    """Seconds between two looks."""
+    max_age: Seconds = 43200
+    """Seconds after which a server is stopped even if in use; 0 is never."""
+
+
+class Hub(Section):
+    """The JupyterHub release."""
+
+    chart: str | None = Field(default=None, min_length=1)
+    """The chart's name, path or oci:// reference; the official one, or that of `parts`, unless given."""
+    version: str | None = Field(default=None, min_length=1)
+    """The chart's exact version."""
+    repository: str | None = Field(default=None, pattern=r"^https://\S+$")
+    """The chart's repository, where `chart` is a name."""
+    images: Images = Images()
+    student: Student = Student()
+    authentication: Authentication = Authentication()
+    cull: Cull = Cull()
+
+
+class Course(Section):
+    """The whole configuration of one stack."""
+
+    course: Identity = Identity()
+    parts: Literal["makers", "registries"] = "makers"
+    """Where node image, chart and images come from: their makers, or the build from package registries in offline/."""
+    storage: Storage = Storage()
+    cluster: Cluster = Cluster()
+    hub: Hub = Hub()
+
+    @property
+    def cluster_name(self) -> str:
+        """The kind cluster's name."""
+        return self.cluster.name or f"coursehub-{self.course.name}"

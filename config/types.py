@@ -1,0 +1,101 @@
+"""The domain types of a configuration: sizes, names, ports. Parsed once, at the edge; allow-lists where a name reaches a command."""
+
+import re
+from ipaddress import IPv4Address
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+_UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|Ti)?")
+
+
+class Size(int):
+    """A number of bytes, written as Kubernetes writes it: `500Mi`, `2Gi`, or plain bytes. Powers of 1024."""
+
+    @classmethod
+    def parse(cls, given: object) -> Self:
+        """Read `2Gi` or a whole number of bytes. Raises PydanticCustomError for anything else, and for nothing at all."""
+        match = _SIZE.fullmatch(str(given)) if isinstance(given, str | int) and not isinstance(given, bool) else None
+        size = int(match[1]) * _UNITS[match[2] or ""] if match else 0
+        if size <= 0:
+            raise PydanticCustomError("size", "a size above zero is needed, such as 500Mi, 2Gi or 1Ti")
+        return cls(size)
+
+    def __str__(self) -> str:
+        for unit in ("Ti", "Gi", "Mi", "Ki"):
+            if self % _UNITS[unit] == 0:
+                return f"{self // _UNITS[unit]}{unit}"
+        return str(int(self))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.parse, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": ["string", "integer"], "pattern": f"^{_SIZE.pattern}$", "examples": ["500Mi", "2Gi"]}
+
+
+def _name(pattern: str, rule: str, forbidden: str = "") -> Any:
+    """A validator for names that may reach a command: nothing but what the pattern lists passes."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value) or (forbidden and re.fullmatch(forbidden, value)):
+            raise PydanticCustomError("name", "{rule}", {"rule": rule})
+        return value
+
+    return AfterValidator(check)
+
+
+# Pool names that ZFS keeps for itself: zpool-create(8).
+_RESERVED_POOLS = r"(mirror|raidz|draid|spare|log|cache|special|dedup|c[0-9]).*"
+
+CourseName = Annotated[
+    str, _name(r"[a-z][a-z0-9-]{0,29}", "lower-case letters, digits and - only, a letter first, at most 30 characters")
+]
+ClusterName = Annotated[
+    str, _name(r"[a-z][a-z0-9-]{0,39}", "lower-case letters, digits and - only, a letter first, at most 40 characters")
+]
+PoolName = Annotated[
+    str,
+    _name(
+        r"[a-z][a-z0-9_-]{0,62}",
+        "lower-case letters, digits, - and _ only, a letter first, at most 63 characters,"
+        " and none of the words that ZFS keeps (mirror, raidz, draid, spare, log, cache, special, dedup, c0 to c9)",
+        _RESERVED_POOLS,
+    ),
+]
+DatasetName = Annotated[
+    str,
+    _name(
+        r"[a-z0-9][a-z0-9_-]{0,62}(/[a-z0-9][a-z0-9_-]{0,62}){0,5}",
+        "parts of lower-case letters, digits, - and _, each at most 63 characters, joined by /, without the pool's name",
+    ),
+]
+UserName = Annotated[
+    str, _name(r"[a-z0-9][a-z0-9_-]{0,62}", "lower-case letters, digits, - and _ only, at most 63 characters")
+]
+FilePath = Annotated[
+    str,
+    _name(
+        r"(/[A-Za-z0-9_][A-Za-z0-9._-]*)+",
+        "an absolute path of letters, digits, . _ and -, where no part begins with a dot",
+    ),
+]
+ImageRef = Annotated[
+    str,
+    _name(
+        r"[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}(@sha256:[0-9a-f]{64})?",
+        "an image with its tag, such as kindest/node:v1.34.4, with or without @sha256:...",
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+NodePort = Annotated[int, Field(ge=30000, le=32767)]  # what Kubernetes gives to node ports unless told otherwise
+Seconds = Annotated[int, Field(ge=0)]
+Cores = Annotated[float, Field(gt=0, le=1024)]
+Address = IPv4Address

@@ -1,0 +1,50 @@
+"""`python3 -m host UNIT VERB`: a JSON specification on stdin, one JSON object on stdout, progress and errors on stderr.
+
+Verbs: `observe` reads, `apply` converges, `remove` obeys the retain policy. Exit codes: 0 done, 2 bad specification,
+3 refused for safety, 4 a command failed.
+"""
+
+import json
+import sys
+from types import ModuleType
+
+from host import kind, secrets, zfs
+from host.run import BadSpecification, CommandFailed, Refused
+
+UNITS: dict[str, ModuleType] = {"zfs": zfs, "kind": kind, "secrets": secrets}
+VERBS = ("observe", "apply", "remove")
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 2 or argv[0] not in UNITS or argv[1] not in VERBS:
+        print(f"usage: python3 -m host {{{','.join(UNITS)}}} {{{','.join(VERBS)}}} < specification", file=sys.stderr)
+        return 2
+    unit, verb = argv
+    try:
+        module = UNITS[unit]
+        result = getattr(module, verb)(module.parse(_specification()))
+    except BadSpecification as error:
+        print(f"{unit}: {error}", file=sys.stderr)
+        return 2
+    except Refused as error:
+        print(f"{unit}: {error}", file=sys.stderr)
+        return 3
+    except CommandFailed as error:
+        print(f"{unit}: {error}", file=sys.stderr)
+        return 4
+    print(json.dumps(result, sort_keys=True))
+    return 0
+
+
+def _specification() -> dict[str, object]:
+    try:
+        given = json.load(sys.stdin)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise BadSpecification("the specification on stdin is not a JSON object")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,258 @@
+"""The unit of the course's kind cluster: preflight, create, images, its own kubeconfig; delete.
+
+The cluster is disposable, so what was left half made is deleted and made anew. A file in the node says that it was
+made to the end. The user's default kubeconfig is never touched.
+"""
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.lock import locked
+from host.run import BadSpecification, CommandFailed, Refused, run, say, succeeds, which
+
+_WHOLE = "/kind/coursehub-is-whole"
+_READY_SECONDS = 180  # a node was ready 23 s after a restart; a slow disk gets time
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the cluster is to be. `config` is kind's own; `ports` maps configuration keys to host ports."""
+
+    name: str
+    config: dict[str, Any]
+    image: str
+    local: tuple[str, ...]  # images that no registry has: they are loaded into the node
+    mountpoint: str
+    address: str
+    ports: dict[str, int]
+    kubeconfig: str  # `~` is the user's home
+
+    @property
+    def node(self) -> str:
+        """The node's container."""
+        return f"{self.name}-control-plane"
+
+    @property
+    def kubeconfig_path(self) -> Path:
+        """The cluster's own kubeconfig file on this machine."""
+        return Path(self.kubeconfig).expanduser()
+
+
+@dataclass(frozen=True)
+class Node:
+    """The node's container, as docker knows it."""
+
+    running: bool
+    image: str
+    ports: frozenset[int]
+    mounts: frozenset[str]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the machine has."""
+
+    missing_tools: tuple[str, ...] = ()
+    docker_error: str = ""
+    node: Node | None = None
+    taken: tuple[str, ...] = ()  # configuration keys whose port another program has
+    missing_images: tuple[str, ...] = ()
+    mounted: bool = True
+    shared: bool = True
+
+
+def parse(given: dict[str, Any]) -> Want:
+    """Read the specification. Raises BadSpecification if a key is missing or unknown."""
+    try:
+        return Want(**{**given, "local": tuple(given["local"])})
+    except (KeyError, TypeError) as error:
+        raise BadSpecification(f"not a specification of a cluster: {error}") from None
+
+
+def problems(want: Want, have: Facts) -> list[str]:
+    """All that stands in the way, each with its remedy."""
+    if have.missing_tools:
+        return [f"{', '.join(have.missing_tools)} not found on this server: `make up` installs what a course needs"]
+    if have.docker_error:
+        return [
+            f"Docker does not answer: start it (`systemctl start docker`, or `make up`). It said: {have.docker_error}"
+        ]
+    found = [
+        f"port {want.ports[key]} is taken by another program: set {key} to a free port, or stop that program"
+        f" (`ss -ltnp 'sport = :{want.ports[key]}'` shows it)"
+        for key in have.taken
+    ]
+    if not have.mounted:
+        found.append(
+            f"the dataset is not mounted at {want.mountpoint}: students would write beside it; `zfs mount -a` mounts it"
+        )
+    if not have.shared:
+        found.append(
+            f"the mount that {want.mountpoint} is on is not shared, so the node would not see datasets made later:"
+            " run `mount --make-rshared /`, or `make up`"
+        )
+    if have.missing_images:
+        found.append(f"no image {', '.join(have.missing_images)} on this server: `make parts` builds them")
+    return found
+
+
+def same(want: Want, node: Node) -> bool:
+    """Whether the node is the one that is wanted; kind cannot change it in place."""
+    return (
+        node.image == want.image
+        and node.ports == frozenset(want.ports.values())
+        and want.mountpoint in node.mounts
+        and node.whole
+    )
+
+
+def facts(want: Want) -> Facts:
+    """Read the machine; changes nothing."""
+    missing = tuple(tool for tool in ("docker", "kind") if which(tool) is None)
+    if missing:
+        return Facts(missing_tools=missing)
+    try:
+        run(["docker", "version", "--format", "{{.Server.Version}}"])
+    except CommandFailed as error:
+        return Facts(docker_error=(error.stderr.strip().splitlines() or ["nothing"])[-1])
+    node = _node(want.node)
+    own = node.ports if node and node.running else frozenset()
+    return Facts(
+        node=node,
+        taken=tuple(
+            key
+            for key, port in want.ports.items()
+            if port not in own and not _free("127.0.0.1" if key == "cluster.apiPort" else want.address, port)
+        ),
+        missing_images=tuple(image for image in want.local if not succeeds(["docker", "image", "inspect", image])),
+        mounted=os.path.ismount(want.mountpoint),
+        shared=_shared(want.mountpoint),
+    )
+
+
+def observe(want: Want) -> dict[str, Any]:
+    """What is there now."""
+    have = facts(want)
+    return {
+        "cluster": want.name,
+        "there": have.node is not None,
+        "running": have.node is not None and have.node.running,
+        "problems": problems(want, have),
+    }
+
+
+def apply(want: Want) -> dict[str, Any]:
+    """Make the cluster what it is to be. Raises Refused with all that stands in the way, or CommandFailed."""
+    with locked(want.name):
+        have = facts(want)
+        if found := problems(want, have):
+            raise Refused("\n  ".join(["the cluster cannot be made:", *found]) if len(found) > 1 else found[0])
+        if have.node and not same(want, have.node):
+            say(f"cluster {want.name} is unfinished or not as configured: making it anew (the data is not in it)")
+            _delete(want)
+            have = facts(want)
+        if have.node is None:
+            _create(want)
+        elif not have.node.running:
+            say(f"starting the node of cluster {want.name}")
+            run(["docker", "start", want.node])
+        _wait_until_ready(want)
+        _load_images(want)
+        _write_kubeconfig(want)
+        run(["docker", "exec", want.node, "touch", _WHOLE])
+        return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path)}
+
+
+def remove(want: Want) -> dict[str, Any]:
+    """Delete the cluster and its kubeconfig. Nothing of the dataset is touched: it is only mounted there."""
+    with locked(want.name):
+        if which("kind") is None or facts(want).docker_error:
+            raise Refused(f"cluster {want.name} cannot be deleted while Docker does not answer: start it first")
+        _delete(want)
+        say(f"deleted cluster {want.name}; the students' work was only mounted in it and is untouched")
+        return {"cluster": want.name}
+
+
+def _create(want: Want) -> None:
+    say(f"creating cluster {want.name} (about 20 s)")
+    want.kubeconfig_path.parent.mkdir(parents=True, exist_ok=True)
+    run(
+        ["kind", "create", "cluster", "--name", want.name, "--config", "-", "--kubeconfig", str(want.kubeconfig_path)],
+        stdin=json.dumps(want.config),
+    )
+
+
+def _delete(want: Want) -> None:
+    run(["kind", "delete", "cluster", "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)])
+    want.kubeconfig_path.unlink(missing_ok=True)
+
+
+def _wait_until_ready(want: Want) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    ready = ["docker", "exec", want.node, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+    while True:
+        try:
+            run([*ready, "wait", "--for=condition=Ready", "--timeout=5s", "node", want.node])
+            return
+        except CommandFailed as error:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"the node of cluster {want.name} is not ready after {_READY_SECONDS} s;"
+                    f" `docker logs {want.node}` may tell why. Last word: {error}"
+                ) from None
+            time.sleep(1)
+
+
+def _load_images(want: Want) -> None:
+    """kind skips what the node has already."""
+    if want.local:
+        say(f"loading {len(want.local)} images into the node")
+        run(["kind", "load", "docker-image", "--name", want.name, *want.local])
+
+
+def _write_kubeconfig(want: Want) -> None:
+    run(["kind", "export", "kubeconfig", "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)])
+    want.kubeconfig_path.chmod(0o600)
+
+
+def _node(container: str) -> Node | None:
+    if not succeeds(["docker", "container", "inspect", container]):
+        return None
+    found = json.loads(run(["docker", "container", "inspect", container]))[0]
+    bindings = found["HostConfig"]["PortBindings"] or {}
+    running = bool(found["State"]["Running"])
+    return Node(
+        running=running,
+        image=found["Config"]["Image"],
+        ports=frozenset(int(b["HostPort"]) for bound in bindings.values() for b in bound or ()),
+        mounts=frozenset(str(mount["Source"]) for mount in found["Mounts"]),
+        # A stopped node cannot be asked; only one that was whole is ever stopped and started again.
+        whole=not running or succeeds(["docker", "exec", container, "test", "-e", _WHOLE]),
+    )
+
+
+def _free(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def _shared(path: str) -> bool:
+    """Whether the mount that `path` lies on passes later mounts on to others: proc(5), mountinfo."""
+    best, shared = "", False
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split(" ")
+        point, optional = fields[4], fields[6 : fields.index("-")]
+        if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, shared = point, any(tag.startswith("shared:") for tag in optional)
+    return shared

@@ -1,0 +1,284 @@
+"""The unit of the course's dataset: pool in a file where asked for, dataset, properties, mount.
+
+The pool is never made on, or taken from, real disks. `steps` decides from facts alone; `apply` runs one step, looks
+again, and so on until nothing is left to do, which is why a run that was killed anywhere is finished by the next one.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host.lock import locked
+from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
+
+_DESTROY_TRIES = 10  # mount namespaces of ended pods hold a dataset for a moment
+
+
+@dataclass(frozen=True)
+class PoolFile:
+    """A file that serves as the pool's disk."""
+
+    path: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the dataset is to be."""
+
+    pool: str
+    dataset: str  # without the pool
+    compression: str
+    dedup: bool
+    quota: int | None  # bytes; None leaves the pool as the limit
+    pool_file: PoolFile | None
+    destroy: bool  # remove the data on `remove`
+
+    @property
+    def path(self) -> str:
+        """The full name, `pool/dataset`."""
+        return f"{self.pool}/{self.dataset}"
+
+    @property
+    def mountpoint(self) -> str:
+        """Where it is mounted on the server."""
+        return f"/{self.path}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the machine has. Properties as `zfs get -Hp` prints them."""
+
+    openzfs: bool
+    lz4: bool
+    pools: frozenset[str] = frozenset()
+    importable: bool = False  # the pool is in its file, but not imported
+    pool_file: bool = False  # the file is there
+    properties: Mapping[str, str] | None = None  # of the dataset; None: there is none
+    # Of the bare mountpoint, while the dataset is not mounted on it:
+    mountpoint: bool = False
+    mountpoint_in_use: bool = False
+    guardable: bool = True
+    guarded: bool = False
+
+
+def parse(given: dict[str, Any]) -> Want:
+    """Read the specification. Raises BadSpecification if a key is missing, unknown or of the wrong kind."""
+    try:
+        file = given["pool_file"]
+        want = Want(**{**given, "pool_file": file and PoolFile(**file)})
+    except (KeyError, TypeError) as error:
+        raise BadSpecification(f"not a specification of a dataset: {error}") from None
+    for name in (want.pool, *want.dataset.split("/")):
+        # The configuration has an allow-list of its own; this one holds for whoever calls the unit.
+        if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_") or name[0] in "-_":
+            raise BadSpecification(f"{name!r} is no name for a pool or dataset: lower-case letters, digits, - and _")
+    return want
+
+
+def properties(want: Want, have: Facts) -> dict[str, str]:
+    """The properties the dataset is to have here, in the words of `zfs get -Hp`."""
+    compression = "gzip" if want.compression in ("lz4", "zstd") and not have.lz4 else want.compression
+    return {
+        "atime": "off",
+        "canmount": "on",
+        "compression": compression,
+        "dedup": "on" if want.dedup else "off",
+        "mountpoint": want.mountpoint,
+        "quota": str(want.quota or 0),
+    }
+
+
+def steps(want: Want, have: Facts) -> list[Argv]:
+    """Commands that make `have` into `want`, in order; empty when there is nothing to do.
+
+    Raises Refused where that cannot be done without losing something, or at all.
+    """
+    if want.pool not in have.pools:
+        return _pool_steps(want, have)
+    wanted = properties(want, have)
+    if have.properties is None:
+        # Not mounted until its bare mountpoint is guarded.
+        options = [f"-o{key}={value}" for key, value in wanted.items() if key not in ("canmount", "quota")]
+        quota = [f"-oquota={want.quota}"] if want.quota else []
+        return [["zfs", "create", "-p", "-ocanmount=noauto", *options, *quota, want.path]]
+    used = int(have.properties["used"])
+    if want.quota is not None and want.quota < used:
+        raise Refused(
+            f"{want.path} already holds {used:,} bytes, more than the {want.quota:,} of storage.quota:"
+            " raise the quota, or delete something first"
+        )
+    changes: list[Argv] = [
+        ["zfs", "set", f"{key}={value}", want.path] for key, value in wanted.items() if have.properties[key] != value
+    ]
+    return changes if have.properties["mounted"] == "yes" else [*_guard_steps(want, have), *changes, _mount(want)]
+
+
+def _pool_steps(want: Want, have: Facts) -> list[Argv]:
+    file = want.pool_file
+    if file is None:
+        there = ", ".join(sorted(have.pools)) or "none"
+        raise Refused(
+            f"there is no ZFS pool {want.pool} on this server (pools here: {there}): set storage.pool to one of them,"
+            f" import it (`zpool import {want.pool}`), or make it on a free disk (`zpool create {want.pool} /dev/...`)"
+        )
+    if have.importable:
+        return [["zpool", "import", "-d", str(Path(file.path).parent), want.pool]]
+    # Without -f: zpool refuses a file that holds another pool. The pool's own root stays unmounted, so that the
+    # dataset's bare mountpoint lies on the server's disk, where it can be guarded.
+    create: Argv = ["zpool", "create", "-O", "canmount=off", want.pool, file.path]
+    if have.pool_file:
+        return [create]
+    return [["mkdir", "-p", str(Path(file.path).parent)], ["truncate", "-s", str(file.size), file.path], create]
+
+
+def _guard_steps(want: Want, have: Facts) -> list[Argv]:
+    """A bare mountpoint that refuses writes: no home can take data beside the dataset while it is not mounted."""
+    if have.mountpoint_in_use:
+        raise Refused(
+            f"{want.path} is not mounted, but the folder {want.mountpoint} holds files that would be hidden by it:"
+            " move them away first"
+        )
+    found: list[Argv] = []
+    if not have.mountpoint:
+        found.append(["mkdir", "-p", want.mountpoint])
+    if have.guardable and not have.guarded:
+        found.append(["chattr", "+i", want.mountpoint])
+    return found
+
+
+def _mount(want: Want) -> Argv:
+    return ["zfs", "mount", want.path]
+
+
+def facts(want: Want) -> Facts:
+    """Read the machine; changes nothing. Raises Refused where there is no ZFS, or none that answers."""
+    if which("zfs") is None:
+        raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
+    try:
+        pools = frozenset(run_as_root(["zpool", "list", "-H", "-o", "name"]).split())
+    except CommandFailed as error:
+        raise Refused(f"ZFS does not answer; `make up` starts it, or `modprobe zfs`:\n{error}") from None
+    openzfs = succeeds(["zfs", "version"])
+    bare = Path(want.mountpoint)
+    found = _properties(want) if want.pool in pools else None
+    mounted = found is not None and found["mounted"] == "yes"
+    attributes = None if mounted or not bare.is_dir() else _attributes(bare)
+    return Facts(
+        openzfs=openzfs,
+        lz4=openzfs and want.pool in pools and _has_lz4(want.pool),
+        pools=pools,
+        importable=want.pool not in pools and _importable(want),
+        pool_file=want.pool_file is not None and Path(want.pool_file.path).exists(),
+        properties=found,
+        mountpoint=bare.is_dir(),
+        mountpoint_in_use=not mounted and bare.is_dir() and any(bare.iterdir()),
+        guardable=attributes is not None or not bare.is_dir(),
+        guarded=attributes is not None and "i" in attributes,
+    )
+
+
+def observe(want: Want) -> dict[str, Any]:
+    """What is there now, for people and for `preview`."""
+    have = facts(want)
+    return {"dataset": want.path, "there": have.properties is not None, **(have.properties or {})}
+
+
+def apply(want: Want) -> dict[str, Any]:
+    """Make the dataset what it is to be. Raises Refused or CommandFailed; running it again goes on from there."""
+    with locked(want.path):
+        have = facts(want)
+        last: Argv = []
+        while todo := steps(want, have):
+            if todo[0] == last:
+                raise Refused(
+                    f"`{' '.join(last)}` ended well but changed nothing; `zfs get all {want.path}` may tell why"
+                )
+            last = todo[0]
+            say(_in_words(last, have))
+            run_as_root(last)
+            have = facts(want)
+        wanted = properties(want, have)
+        if wanted["compression"] != want.compression:
+            say(f"this ZFS has no {want.compression}: new data is compressed by {wanted['compression']}")
+        return {"dataset": want.path, "zfs": "OpenZFS" if have.openzfs else "zfs-fuse", **wanted}
+
+
+def remove(want: Want) -> dict[str, Any]:
+    """Keep the dataset, unless its destruction was asked for and confirmed."""
+    with locked(want.path):
+        found = _properties(want) if want.pool in facts(want).pools else None
+        if found is None:
+            say(f"{want.path} is not there any more")
+            return {"dataset": want.path, "kept": False}
+        if not want.destroy:
+            say(
+                f"kept {want.path} with {int(found['used']):,} bytes of students' work, mounted at {found['mountpoint']}"
+            )
+            return {"dataset": want.path, "kept": True}
+        _destroy(want)
+        say(f"destroyed {want.path}, as storage.confirmDestroy asked")
+        return {"dataset": want.path, "kept": False}
+
+
+def _destroy(want: Want) -> None:
+    # -r takes its own snapshots and children; it refuses where clones live elsewhere. Never -R.
+    for tries_left in reversed(range(_DESTROY_TRIES)):
+        try:
+            run_as_root(["zfs", "destroy", "-r", want.path])
+            return
+        except CommandFailed as error:
+            if "busy" not in error.stderr or not tries_left:
+                raise
+            time.sleep(1)
+
+
+def _properties(want: Want) -> dict[str, str] | None:
+    names = ["atime", "canmount", "compression", "dedup", "mounted", "mountpoint", "quota", "used", "available"]
+    if want.path not in run_as_root(["zfs", "list", "-H", "-o", "name", "-r", want.pool]).splitlines():
+        return None
+    table = run_as_root(["zfs", "get", "-Hp", "-o", "property,value", ",".join(names), want.path])
+    return {key: "0" if value == "none" else value for key, value in (row.split("\t") for row in table.splitlines())}
+
+
+def _has_lz4(pool: str) -> bool:
+    state = run_as_root(["zpool", "get", "-H", "-o", "value", "feature@lz4_compress", pool]).strip()
+    return state in ("enabled", "active")
+
+
+def _importable(want: Want) -> bool:
+    if want.pool_file is None or not Path(want.pool_file.path).exists():
+        return False
+    try:
+        found = run_as_root(["zpool", "import", "-d", str(Path(want.pool_file.path).parent)])
+    except CommandFailed:
+        return False  # how zpool says that there is nothing to import
+    return any(line.split() == ["pool:", want.pool] for line in found.splitlines())
+
+
+def _attributes(folder: Path) -> str | None:
+    """The folder's flags as lsattr prints them; None where its file system has none."""
+    try:
+        return run_as_root(["lsattr", "-d", str(folder)]).split()[0]
+    except CommandFailed:
+        return None
+
+
+def _in_words(argv: Argv, have: Facts) -> str:
+    """What a step does, as the user would say it."""
+    match argv[:2]:
+        case ["zpool", "create"]:
+            return f"making pool {argv[-2]} in {argv[-1]}"
+        case ["zpool", "import"]:
+            return f"importing pool {argv[-1]}"
+        case ["zfs", "create"]:
+            return f"creating dataset {argv[-1]}"
+        case ["zfs", "set"]:
+            key, _, value = argv[2].partition("=")
+            return f"{argv[3]}: {key} {(have.properties or {}).get(key)} -> {value}"
+        case ["zfs", "mount"]:
+            return f"mounting {argv[-1]}"
+        case _:
+            return " ".join(argv)

@@ -1,0 +1,1 @@
+"""Pure functions from a course's configuration to what its parts are told."""

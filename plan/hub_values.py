@@ -1,0 +1,140 @@
+"""The values of the JupyterHub release. Keys and their meaning: the official chart, zero-to-jupyterhub-k8s 4.4."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from config.course import Authentication, Course
+from plan.parts import Parts
+
+Values = dict[str, Any]
+
+NAMESPACE = "jhub"
+HOME = "/home/jovyan"
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """Stands in the values where one of the course's secrets goes; the component puts the secret itself there."""
+
+    name: str
+
+
+PROXY_TOKEN = SecretRef("proxy_token")
+COOKIE_SECRET = SecretRef("cookie_secret")
+CRYPT_KEY = SecretRef("crypt_key")
+PASSWORD = SecretRef("password")
+
+
+def hub_values(course: Course, parts: Parts) -> Values:
+    """All values of the release, for one course on one node."""
+    return {
+        "hub": _hub(course, parts),
+        "proxy": _proxy(course, parts),
+        "singleuser": _singleuser(course, parts),
+        "cull": {
+            "enabled": True,
+            "timeout": course.hub.cull.timeout,
+            "every": course.hub.cull.every,
+            "maxAge": course.hub.cull.max_age,
+        },
+        **_single_node(),
+    }
+
+
+def _hub(course: Course, parts: Parts) -> Values:
+    return {
+        **_image(parts, "hub"),
+        "config": {
+            **_authentication(course.hub.authentication),
+            # Drawn once and kept: what the chart draws itself would roll hub and proxy.
+            "ConfigurableHTTPProxy": {"auth_token": PROXY_TOKEN},
+            "CryptKeeper": {"keys": [CRYPT_KEY]},
+            # Deleting a user must not delete the home; KubeSpawner's default would.
+            "KubeSpawner": {"delete_pvc": False},
+        },
+        "db": {"type": "sqlite-pvc", "pvc": {"storage": "1Gi", "storageClassName": course.hub.student.storage_class}},
+        # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
+        "consecutiveFailureLimit": 0,
+        "resources": _resources("100m", "1", "256Mi", "1Gi"),
+    }
+
+
+def _authentication(authentication: Authentication) -> Values:
+    who = {
+        "admin_users": list(authentication.admin_users),
+        "allowed_users": list(authentication.allowed_users),
+        # Hub 5 wants an explicit rule. With `native`, nobody gets this far before an admin has let them in.
+        "allow_all": not authentication.allowed_users,
+    }
+    return {
+        "JupyterHub": {"authenticator_class": authentication.method, "cookie_secret": COOKIE_SECRET},
+        "Authenticator": _without_empty(who),
+        **_method(authentication),
+    }
+
+
+def _method(authentication: Authentication) -> Values:
+    if authentication.method == "dummy":
+        return {"DummyAuthenticator": {"password": PASSWORD}}
+    return {
+        "NativeAuthenticator": {
+            "open_signup": False,
+            "minimum_password_length": 10,
+            "check_common_password": True,
+            "allowed_failed_logins": 5,
+            "seconds_before_next_try": 300,
+        }
+    }
+
+
+def _without_empty(values: Values) -> Values:
+    """Without empty lists: the Release drops them and the chart's default would stay."""
+    return {key: value for key, value in values.items() if value != []}
+
+
+def _proxy(course: Course, parts: Parts) -> Values:
+    return {
+        "service": {"type": "NodePort", "nodePorts": {"http": course.cluster.node_port}},
+        "chp": {**_image(parts, "proxy"), "resources": _resources("50m", "1", "64Mi", "256Mi")},
+    }
+
+
+def _singleuser(course: Course, parts: Parts) -> Values:
+    student = course.hub.student
+    return {
+        **_image(parts, "singleuser"),
+        "cpu": {"guarantee": student.cpu.guarantee, "limit": student.cpu.limit},
+        "memory": {"guarantee": str(int(student.memory.guarantee)), "limit": str(int(student.memory.limit))},
+        "storage": {
+            "type": "dynamic",
+            "capacity": str(student.storage),
+            "homeMountPath": HOME,
+            "dynamic": {"storageClass": student.storage_class},
+        },
+        # The chart's privileged init container blocks port 80 only; the network policy blocks the address.
+        "cloudMetadata": {"blockWithIptables": False},
+    }
+
+
+def _single_node() -> Values:
+    """Without what only helps a cluster of many nodes: three pods remain to be paid for."""
+    return {
+        "scheduling": {"userScheduler": {"enabled": False}, "userPlaceholder": {"enabled": False}},
+        "prePuller": {"hook": {"enabled": False}, "continuous": {"enabled": False}},
+    }
+
+
+def _image(parts: Parts, component: str) -> Values:
+    image = parts.images.get(component)
+    if image is None:
+        return {}
+    reference, at, digest = image.partition("@")
+    name, _, tag = reference.rpartition(":")
+    return {"image": {"name": name, "tag": tag + at + digest, "pullPolicy": "IfNotPresent"}}
+
+
+def _resources(cpu_request: str, cpu_limit: str, memory_request: str, memory_limit: str) -> Values:
+    return {
+        "requests": {"cpu": cpu_request, "memory": memory_request},
+        "limits": {"cpu": cpu_limit, "memory": memory_limit},
+    }

@@ -1,0 +1,43 @@
+"""What kind is told about a course's cluster. All of it is fixed when the cluster is created (kind#3420)."""
+
+import hashlib
+import json
+from typing import Any
+
+from config.course import Course
+
+NODE_DATA = "/var/local-path-provisioner"  # where kind's class `standard` keeps its volumes
+
+
+def kind_config(course: Course, image: str, mountpoint: str) -> dict[str, Any]:
+    """The kind configuration of one node that sees the course's dataset and is reached by one port.
+
+    The mount is HostToContainer: with private propagation a dataset made later would be a plain directory in the
+    node, and students would write beside their homes.
+    """
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": course.cluster_name,
+        "networking": {"apiServerAddress": "127.0.0.1", "apiServerPort": course.cluster.api_port},
+        "nodes": [
+            {
+                "role": "control-plane",
+                "image": image,
+                "extraMounts": [{"hostPath": mountpoint, "containerPath": NODE_DATA, "propagation": "HostToContainer"}],
+                "extraPortMappings": [
+                    {
+                        "containerPort": course.cluster.node_port,
+                        "hostPort": course.cluster.host_port,
+                        "listenAddress": str(course.cluster.listen_address),
+                        "protocol": "TCP",
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def identity(config: dict[str, Any]) -> str:
+    """What makes it this cluster and no other: 16 hexadecimal digits of the configuration's hash."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
