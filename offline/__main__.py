@@ -7,14 +7,15 @@ import os
 import sys
 from pathlib import Path
 
-from offline.parts import STEPS, link_tools
+from offline.images import IMAGE_STEPS
+from offline.parts import TOOL_STEPS, link_tools
 from offline.steps import BuildError, build
 
 
 def main() -> int:
     cache = Path(os.environ.get("COURSEHUB_CACHE", "~/.cache/coursehub")).expanduser()
     try:
-        results = build(STEPS, cache)
+        results = build([*TOOL_STEPS, *IMAGE_STEPS], cache)
     except BuildError as error:
         print(f"offline build stopped at {error}", file=sys.stderr)
         return 1

@@ -1,29 +1,155 @@
-"""The parts of a course and how each is built. To change a version, change its pin here or its go.mod."""
+"""The programs of a course and how each is built. To change a version, change it here and in the part's go.mod.
 
-from collections.abc import Mapping
+Every part is a Go module of ours, offline/go/<part>, whose go.mod and go.sum pin all that goes into it. Where a
+program cannot be built as it is published, a comment in its go.mod or main.go says why.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from offline.steps import Step, Workshop
 
-HERE = Path(__file__).parent
-GO = HERE / "go"
+GO = Path(__file__).parent / "go"
+
+PULUMI = "3.259.0"
+KUBERNETES = "1.34.4"
+KUBERNETES_PROVIDER = "4.25.0"
+
+# Programs that run on the server, by the step that makes them; all others live in images.
+ON_THE_SERVER = {
+    "pulumi": ("pulumi",),
+    "pulumi-language-python": ("pulumi-language-python", "pulumi-language-python-exec"),
+    "pulumi-kubernetes": ("pulumi-resource-kubernetes",),
+    "pulumi-command": ("pulumi-resource-command",),
+    "kind": ("kind",),
+    "kubernetes": ("kubectl",),
+}
 
 
-def go_step(name: str, *packages: str, recipe: Path | None = None) -> Step:
-    """A Go module of ours, offline/go/<name>, that pins what it builds in go.mod and go.sum."""
-    folder = recipe or GO / name
+def go_step(
+    name: str,
+    package: str = ".",
+    *,
+    program: str | None = None,
+    tags: str = "",
+    stamps: Mapping[str, str] | None = None,
+) -> Step:
+    """Build one program; `stamps` sets its version variables, which the makers set when they release it."""
+    program = program or name
+    flags = " ".join(["-s -w", *(f"-X {variable}={value}" for variable, value in (stamps or {}).items())])
 
     def make(shop: Workshop) -> None:
-        shop.run(["go", "build", "-trimpath", "-ldflags=-s -w", "-o", f"{shop.out}/", *packages], cwd=folder)
+        go_build(shop, GO / name, package, shop.out / program, flags, tags)
 
-    return Step(name, make, recipe=[folder])
+    return Step(name, make, recipe=[GO / name], pins={"flags": flags, "tags": tags, "package": package})
 
 
-STEPS: list[Step] = []
+def go_build(shop: Workshop, folder: Path, package: str, out: Path, flags: str, tags: str = "") -> None:
+    """Build one static program, so that it runs in any image."""
+    build: Sequence[str | Path] = ["go", "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", "-o", out, package]
+    shop.run(build, cwd=folder, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"})
+
+
+def module_folder(folder: Path, module: str) -> Path:
+    """Where Go keeps the source of a module that `folder` requires."""
+    subprocess.run(["go", "mod", "download", module], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    found = subprocess.run(
+        ["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return Path(found.stdout.strip())
+
+
+def _kubernetes() -> Step:
+    version = {"gitVersion": f"v{KUBERNETES}", "gitMajor": "1", "gitMinor": KUBERNETES.split(".")[1]}
+    version |= {"gitTreeState": "clean", "gitCommit": f"v{KUBERNETES}", "buildDate": "1970-01-01T00:00:00Z"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    stamps = {f"{package}.{variable}": value for package in packages for variable, value in version.items()}
+    step = go_step("kubernetes", stamps=stamps)
+
+    def make(shop: Workshop) -> None:
+        step.make(shop)
+        (shop.out / "kubectl").symlink_to("kubernetes")
+
+    return Step(step.name, make, recipe=step.recipe, pins=step.pins)
+
+
+def _kind() -> Step:
+    step = go_step("kind", "sigs.k8s.io/kind")
+
+    def make(shop: Workshop) -> None:
+        step.make(shop)
+        # The node image is made of them: entrypoint, units and slices as this version of kind expects them.
+        source = module_folder(GO / "kind", "sigs.k8s.io/kind") / "images" / "base" / "files"
+        shutil.copytree(source, shop.out / "node-files")
+
+    return Step(step.name, make, recipe=step.recipe, pins=step.pins)
+
+
+def _language_python() -> Step:
+    # The host's own module is not to be had; this release of the SDK is the last that holds it, and it serves newer CLIs.
+    step = go_step("pulumi-language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python")
+
+    def make(shop: Workshop) -> None:
+        step.make(shop)
+        sdk = module_folder(GO / "pulumi", "github.com/pulumi/pulumi/sdk/v3")
+        launcher = shop.out / "pulumi-language-python-exec"
+        shutil.copyfile(sdk / "python" / "cmd" / launcher.name, launcher)
+        launcher.chmod(0o755)
+
+    return Step(step.name, make, recipe=[*step.recipe, GO / "pulumi" / "go.mod"], pins=step.pins)
+
+
+def _kubernetes_provider() -> Step:
+    folder = GO / "pulumi-kubernetes"
+    module = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+    flags = f"-s -w -X {module}/pkg/version.Version=v{KUBERNETES_PROVIDER}"
+
+    def make(shop: Workshop) -> None:
+        # The provider embeds its schema, 7 MB, which its module holds: it is put beside our main for the build.
+        source = shop.out / "source"
+        shutil.copytree(folder, source)
+        embedded = module_folder(folder, module) / "cmd" / "pulumi-resource-kubernetes"
+        for name in ("schema.json", "terraform-mapping.json"):
+            content = json.loads((embedded / name).read_text())
+            (source / name).write_text(json.dumps(content, separators=(",", ":")))
+        go_build(shop, source, ".", shop.out / "pulumi-resource-kubernetes", flags)
+        shutil.rmtree(source)
+
+    return Step("pulumi-kubernetes", make, recipe=[folder], pins={"flags": flags})
+
+
+# What everything else waits for comes first.
+TOOL_STEPS: list[Step] = [
+    _kubernetes(),
+    go_step("etcd"),
+    go_step("pause"),
+    _kind(),
+    go_step("coredns", "github.com/coredns/coredns"),
+    go_step("local-path-provisioner", "github.com/rancher/local-path-provisioner"),
+    go_step("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
+    go_step(
+        "pulumi",
+        "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        tags="osusergo,grpcnotrace",
+        stamps={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": f"v{PULUMI}"},
+    ),
+    _language_python(),
+    go_step("pulumi-command", program="pulumi-resource-command"),
+    _kubernetes_provider(),
+]
 
 
 def link_tools(results: Mapping[str, Path], cache: Path) -> Path:
-    """Put every program of the build into one folder for PATH; the folder."""
+    """Put the server's programs into one folder for PATH; the folder."""
     tools = cache / "tools"
     tools.mkdir(exist_ok=True)
+    for step, programs in ON_THE_SERVER.items():
+        for program in programs:
+            fresh = tools / f".{program}"
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(results[step] / program)
+            fresh.replace(tools / program)
     return tools

@@ -32,11 +32,11 @@ REGISTRIES = Parts(
     version=None,
     repository=None,
     images={
-        "hub": "coursehub/hub:5.5.1",
+        "hub": "coursehub/hub:5.5.4",
         "proxy": "coursehub/proxy:5.3.0",
-        "singleuser": "coursehub/singleuser:5.5.1",
+        "singleuser": "coursehub/singleuser:5.5.4",
     },
-    local=("coursehub/hub:5.5.1", "coursehub/proxy:5.3.0", "coursehub/singleuser:5.5.1"),
+    local=("coursehub/hub:5.5.4", "coursehub/proxy:5.3.0", "coursehub/singleuser:5.5.1"),
 )
 
 

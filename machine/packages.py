@@ -1,0 +1,32 @@
+"""The server's packages: what is missing is installed from the distribution, nothing else is changed."""
+
+from collections.abc import Callable, Mapping
+
+from machine.shell import NotReady, root, say, there
+
+# The program that proves a package installed, and the package. Debian and Ubuntu names.
+ALWAYS = {"dockerd": "docker.io", "ip": "iproute2", "chattr": "e2fsprogs"}
+FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm", "go": "golang-go"}
+KERNEL_ZFS = {"zfs": "zfsutils-linux"}
+FUSE_ZFS = {"zfs-fuse": "zfs-fuse"}
+
+
+def missing(wanted: Mapping[str, str], there: Callable[[str], bool]) -> list[str]:
+    """The packages whose program is not there, in order."""
+    return [package for program, package in wanted.items() if not there(program)]
+
+
+def install(wanted: Mapping[str, str]) -> None:
+    """Install what is missing. Raises NotReady where apt cannot."""
+    lacking = missing(wanted, there)
+    if not lacking:
+        return
+    if not there("apt-get"):
+        raise NotReady(f"missing: {', '.join(lacking)}. This is no Debian or Ubuntu: install them by hand")
+    say(f"installing {', '.join(lacking)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        root(["apt-get", "install", "-y", "--no-install-recommends", *lacking], quiet)
+    except NotReady:
+        root(["apt-get", "update"], quiet)
+        root(["apt-get", "install", "-y", "--no-install-recommends", *lacking], quiet)

@@ -1,0 +1,3 @@
+module coursehub.local/offline/pause
+
+go 1.24.0

@@ -1,0 +1,258 @@
+"""The container images of a course, built from Debian's packages, PyPI and npm.
+
+Root file systems are made by debootstrap and imported. What comes from PyPI is installed in a container that is then
+committed: the server's own registry settings and certificates are mounted into it while it runs, so that nothing of
+them stays in the image. An image is there when Docker holds it with the recipe's key as a label.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from offline.parts import KUBERNETES
+from offline.steps import Step, Workshop
+
+HERE = Path(__file__).parent / "images"
+SUITE = "bookworm"
+LABEL = "coursehub.recipe"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+NODE = f"coursehub/node:v{KUBERNETES}"
+HUB = "coursehub/hub:5.5.4"
+PROXY = "coursehub/proxy:5.3.0"
+SINGLEUSER = "coursehub/singleuser:5.5.4"
+APP_BASE = f"coursehub/app-base:{SUITE}"
+NODE_ROOT = f"coursehub/node-root:{SUITE}"
+
+# iptables is for kube-proxy, which stands on the same base so that the node holds that only once.
+APP_PACKAGES = ("ca-certificates", "git", "iptables", "python3", "python3-venv", "tini")
+# What kind's own node image installs, and the container runtime and policy tools that it brings as binaries.
+NODE_PACKAGES = (
+    *(
+        "systemd",
+        "systemd-sysv",
+        "dbus",
+        "util-linux",
+        "mount",
+        "kmod",
+        "procps",
+        "bash",
+        "ca-certificates",
+        "curl",
+        "jq",
+    ),
+    *("containerd", "runc", "containernetworking-plugins", "libseccomp2", "pigz"),
+    *("conntrack", "iptables", "nftables", "iproute2", "ipset", "ethtool", "socat", "nfs-common", "e2fsprogs"),
+)
+
+
+def held(image: str, key: str) -> bool:
+    """Whether Docker holds the image, made by the recipe with this key."""
+    label = f'{{{{index .Config.Labels "{LABEL}"}}}}'
+    found = subprocess.run(
+        ["docker", "image", "inspect", "--format", label, image], capture_output=True, text=True, check=False
+    )
+    return found.returncode == 0 and found.stdout.strip() == key
+
+
+def image_step(
+    name: str, image: str, make: Callable[[Workshop], None], *, recipe: Sequence[Path] = (), needs: Sequence[str] = ()
+) -> Step:
+    """A step whose result is an image; its folder only tells the image's name."""
+
+    def make_and_note(shop: Workshop) -> None:
+        make(shop)
+        (shop.out / "image").write_text(image)
+
+    # This file is part of every recipe: what an image is made of stands here.
+    return Step(
+        name,
+        make_and_note,
+        recipe=[Path(__file__), *recipe],
+        pins={"image": image},
+        needs=needs,
+        made=lambda key: held(image, key),
+    )
+
+
+def root_step(name: str, packages: Sequence[str]) -> Step:
+    """A Debian root file system with some packages, as `rootfs.tar`."""
+
+    def make(shop: Workshop) -> None:
+        root = shop.out / "root"
+        include = f"--include={','.join(packages)}"
+        shop.run(["debootstrap", "--variant=minbase", include, SUITE, root, debian_mirror()])
+        for rubbish in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
+            shutil.rmtree(root / rubbish, ignore_errors=True)
+        (root / "etc/resolv.conf").write_text("")
+        shop.run(["tar", "-C", root, "-cf", shop.out / "rootfs.tar", "."])
+        shutil.rmtree(root)
+
+    return Step(name, make, pins={"suite": SUITE, "packages": " ".join(packages)})
+
+
+def debian_mirror() -> str:
+    """Where this server gets Debian's packages from; Debian's own address where that cannot be told."""
+    for source in sorted(Path("/etc/apt").glob("sources.list.d/*.sources")):
+        for line in source.read_text().splitlines():
+            if line.startswith("URIs:") and "/debian" in line and "security" not in line:
+                return line.split()[1]
+    for line in _lines(Path("/etc/apt/sources.list")):
+        words = [word for word in line.split() if not word.startswith("[")]
+        if words[:1] == ["deb"] and words[1].rstrip("/").endswith("/debian"):
+            return words[1]
+    return "http://deb.debian.org/debian"
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def imported(image: str, root: str) -> Callable[[Workshop], None]:
+    """Make `image` of the root file system that step `root` made."""
+
+    def make(shop: Workshop) -> None:
+        label = f"LABEL {LABEL}={shop.key}"
+        shop.run(["docker", "import", "-c", label, shop.results[root] / "rootfs.tar", image])
+
+    return make
+
+
+def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Workshop], None]:
+    """Make `image` by running `install.sh` of `folder`, seen as /recipe, in the base image."""
+
+    def make(shop: Workshop) -> None:
+        container = f"coursehub-build-{image.replace('/', '-').replace(':', '-')}"
+        subprocess.run(["docker", "rm", "-f", container], capture_output=True, check=False)  # of an interrupted build
+        shop.run(
+            ["docker", "run", "--name", container, "--network", "host", "-v", f"{folder}:/recipe:ro"]
+            + [*registry_settings(), APP_BASE, "sh", "-eu", "/recipe/install.sh"]
+        )
+        labelled = [f"LABEL {LABEL}={shop.key}", *changes]
+        shop.run(
+            ["docker", "commit", *(word for change in labelled for word in ("--change", change)), container, image]
+        )
+        shop.run(["docker", "rm", container])
+
+    return make
+
+
+def registry_settings() -> list[str]:
+    """Options of `docker run` by which pip reaches its registry as it does on this server."""
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+    options = [f"--env={name}" for name in proxies if name in os.environ]
+    for file in (CERTIFICATES, Path("/etc/pip.conf")):
+        if file.exists():
+            options += ["-v", f"{file}:{file}:ro"]
+    return [*options, f"--env=PIP_CERT={CERTIFICATES}"]
+
+
+def make_proxy(shop: Workshop) -> None:
+    """The proxy image; npm runs on the server and its result is copied in."""
+    context = shop.out / "context"
+    shutil.copytree(HERE / "proxy", context)
+    shop.run(["npm", "ci", "--omit=dev", "--no-fund", "--no-audit"], cwd=context)
+    docker_build(shop, PROXY, APP_BASE, context)
+    shutil.rmtree(context)
+
+
+def docker_build(shop: Workshop, image: str, base: str, context: Path) -> None:
+    """Build `image` from the Dockerfile of a folder, labelled with the recipe's key."""
+    shop.run(["docker", "build", "--label", f"{LABEL}={shop.key}", "--build-arg", f"BASE={base}", "-t", image, context])
+
+
+def make_node(shop: Workshop) -> None:
+    """The kind node image: Debian, kind's own node files, Kubernetes, and what the node loads and starts by itself."""
+    context = shop.out / "context"
+    context.mkdir()
+    shutil.copytree(HERE / "node", context / "node")
+    (context / "node" / "Dockerfile").rename(context / "Dockerfile")
+    shutil.copytree(shop.results["kind"] / "node-files", context / "kind-files")
+    for name in ("kubernetes", "kube-router"):
+        shutil.copyfile(shop.results[name] / name, context / name)
+    (context / "version").write_text(f"v{KUBERNETES}")
+    shop.run(["docker", "save", "-o", context / "images.tar", *_images_of_the_node(shop)])
+    docker_build(shop, NODE, NODE_ROOT, context)
+    shutil.rmtree(context)
+
+
+def _images_of_the_node(shop: Workshop) -> list[str]:
+    """Build the images that a node loads at its first start; their names."""
+    registry = "registry.k8s.io"
+    control_plane = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+    images = {name: f"{registry}/{name}:v{KUBERNETES}" for name in control_plane}
+    # One image under four names; the program is chosen by the name it is called by.
+    _image_of_programs(shop, "kubernetes", list(images.values()), links=control_plane, base=APP_BASE)
+    single = {
+        "etcd": f"{registry}/etcd:3.6.5-0",
+        "coredns": f"{registry}/coredns/coredns:v1.12.1",
+        "pause": f"{registry}/pause:3.10.1",
+    }
+    for program, image in single.items():
+        _image_of_programs(shop, program, [image])
+    # Its helper pods need a shell.
+    provisioner = "coursehub/local-path-provisioner:0.0.30"
+    _image_of_programs(shop, "local-path-provisioner", [provisioner], base=APP_BASE)
+    return [*images.values(), *single.values(), provisioner]
+
+
+def _image_of_programs(
+    shop: Workshop, program: str, tags: Sequence[str], *, links: Sequence[str] = (), base: str = "scratch"
+) -> None:
+    """Build an image of one program, with links to it under further names."""
+    context = shop.out / f"image-{program}"
+    (context / "bin").mkdir(parents=True)
+    shutil.copyfile(shop.results[program] / program, context / "bin" / program)
+    (context / "bin" / program).chmod(0o755)
+    for link in links:
+        (context / "bin" / link).symlink_to(program)
+    dockerfile = f'FROM {base}\nCOPY bin/ /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/{program}"]\n'
+    (context / "Dockerfile").write_text(dockerfile)
+    shop.run(["docker", "build", "-q", *(word for tag in tags for word in ("-t", tag)), context])
+    shutil.rmtree(context)
+
+
+_JUPYTER = ['ENV PATH="/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8']
+
+IMAGE_STEPS: list[Step] = [
+    root_step("app-root", APP_PACKAGES),
+    image_step("app-base", APP_BASE, imported(APP_BASE, "app-root"), needs=["app-root"]),
+    root_step("node-root", NODE_PACKAGES),
+    image_step("node-base", NODE_ROOT, imported(NODE_ROOT, "node-root"), needs=["node-root"]),
+    image_step(
+        "hub",
+        HUB,
+        installed(
+            HUB,
+            HERE / "hub",
+            [*_JUPYTER, "USER 1000", "WORKDIR /srv/jupyterhub", 'ENTRYPOINT ["tini", "--"]', 'CMD ["jupyterhub"]'],
+        ),
+        recipe=[HERE / "hub"],
+        needs=["app-base"],
+    ),
+    image_step("proxy", PROXY, make_proxy, recipe=[HERE / "proxy"], needs=["app-base"]),
+    image_step(
+        "singleuser",
+        SINGLEUSER,
+        installed(
+            SINGLEUSER,
+            HERE / "singleuser",
+            [*_JUPYTER, "USER 1000:100", "ENV HOME=/home/jovyan", "WORKDIR /home/jovyan"]
+            + ['ENTRYPOINT ["tini", "--"]', 'CMD ["jupyterhub-singleuser"]'],
+        ),
+        recipe=[HERE / "singleuser"],
+        needs=["app-base"],
+    ),
+    image_step(
+        "node-image",
+        NODE,
+        make_node,
+        recipe=[HERE / "node"],
+        needs=[
+            *("kubernetes", "etcd", "coredns", "local-path-provisioner", "kube-router", "pause", "kind"),
+            *("node-base", "app-base"),
+        ],
+    ),
+]
