@@ -1,4 +1,4 @@
-"""What a course is: one frozen model per section. Defaults are those of the paper; every key stands here with its meaning."""
+"""What a course is: one frozen model per section, every key with its meaning. Defaults are those of the paper."""
 
 from ipaddress import IPv4Address
 from typing import Literal

@@ -1,4 +1,4 @@
-"""`python -m config.schema`: the JSON schema of a stack file, for editors. config/schema.json is its output, kept by a test."""
+"""`python -m config.schema`: the JSON schema of a stack file, for editors. A test keeps config/schema.json like it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The domain types of a configuration: sizes, names, ports. Parsed once, at the edge; allow-lists where a name reaches a command."""
+"""The domain types of a configuration: sizes, names, ports. A name that reaches a command comes from an allow-list."""
 
 import re
 from ipaddress import IPv4Address
@@ -17,7 +17,7 @@ class Size(int):
 
     @classmethod
     def parse(cls, given: object) -> Self:
-        """Read `2Gi` or a whole number of bytes. Raises PydanticCustomError for anything else, and for nothing at all."""
+        """Read `2Gi` or a whole number of bytes above zero. Raises PydanticCustomError for anything else."""
         match = _SIZE.fullmatch(str(given)) if isinstance(given, str | int) and not isinstance(given, bool) else None
         size = int(match[1]) * _UNITS[match[2] or ""] if match else 0
         if size <= 0:
@@ -74,7 +74,7 @@ DatasetName = Annotated[
     str,
     _name(
         r"[a-z0-9][a-z0-9_-]{0,62}(/[a-z0-9][a-z0-9_-]{0,62}){0,5}",
-        "parts of lower-case letters, digits, - and _, each at most 63 characters, joined by /, without the pool's name",
+        "parts of lower-case letters, digits, - and _, each at most 63 characters, joined by /, without the pool",
     ),
 ]
 UserName = Annotated[

@@ -12,7 +12,7 @@ from host.run import say
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the lock `name` (a dataset or a cluster); waits for whoever has it. The kernel frees it when a holder dies."""
+    """Hold the lock of a dataset or cluster; waits for whoever has it. The kernel frees it when a holder dies."""
     folder = Path("/run/lock") if os.access("/run/lock", os.W_OK) else Path(tempfile.gettempdir())
     with (folder / f"coursehub-{name.replace('/', '-')}.lock").open("w") as lock:
         try:

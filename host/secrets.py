@@ -1,4 +1,4 @@
-"""The unit that draws a course's secrets once. Run again it gives back what it gave before, so that they never change."""
+"""The unit that draws a course's secrets once. Run again it gives back what it gave before: they never change."""
 
 import json
 import os

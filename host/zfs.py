@@ -214,9 +214,7 @@ def remove(want: Want) -> dict[str, Any]:
             say(f"{want.path} is not there any more")
             return {"dataset": want.path, "kept": False}
         if not want.destroy:
-            say(
-                f"kept {want.path} with {int(found['used']):,} bytes of students' work, mounted at {found['mountpoint']}"
-            )
+            say(f"kept {want.path}, mounted at {found['mountpoint']}: {int(found['used']):,} bytes of students' work")
             return {"dataset": want.path, "kept": True}
         _destroy(want)
         say(f"destroyed {want.path}, as storage.confirmDestroy asked")

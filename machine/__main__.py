@@ -1,7 +1,8 @@
-"""`python3 -m machine VERB`: `ready` makes this server ready, `way` says where the parts come from, `parts` gets them."""
+"""`python3 -m machine VERB`: `ready` makes the server ready, `way` says where the parts come from, `parts` gets them."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from machine import engine, makers, packages, zfs
@@ -36,7 +37,7 @@ def cache() -> Path:
     return Path(os.environ.get("COURSEHUB_CACHE", "~/.cache/coursehub")).expanduser()
 
 
-VERBS = {"ready": ready, "parts": parts, "way": lambda: print(way())}
+VERBS: dict[str, Callable[[], None]] = {"ready": ready, "parts": parts, "way": lambda: print(way())}
 
 
 def main(argv: list[str]) -> int:

@@ -8,11 +8,14 @@ the container's config.json (create, run) or of the process file (exec) and beco
 import json
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 LACKING = "CAP_SYS_RESOURCE"
 
 
-def without(process: dict) -> dict:  # type: ignore[type-arg]
+def without(process: dict[str, Any]) -> dict[str, Any]:
     """The OCI process with LACKING in none of its capability sets."""
     sets = process.get("capabilities") or {}
     return {**process, "capabilities": {name: [c for c in caps if c != LACKING] for name, caps in sets.items()}}
@@ -30,17 +33,14 @@ def option(argv: list[str], names: tuple[str, ...]) -> str | None:
 def main(argv: list[str]) -> None:
     if "create" in argv or "run" in argv:
         bundle = option(argv, ("--bundle", "-b")) or "."
-        rewrite(os.path.join(bundle, "config.json"), lambda spec: {**spec, "process": without(spec["process"])})
+        rewrite(Path(bundle, "config.json"), lambda spec: {**spec, "process": without(spec["process"])})
     elif "exec" in argv and (path := option(argv, ("--process", "-p"))):
-        rewrite(path, without)
+        rewrite(Path(path), without)
     os.execvp("runc", ["runc", *argv])
 
 
-def rewrite(path: str, change) -> None:  # type: ignore[no-untyped-def]
-    with open(path) as file:
-        spec = json.load(file)
-    with open(path, "w") as file:
-        json.dump(change(spec), file)
+def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
 if __name__ == "__main__":

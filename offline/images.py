@@ -127,8 +127,21 @@ def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Wor
         container = f"coursehub-build-{image.replace('/', '-').replace(':', '-')}"
         subprocess.run(["docker", "rm", "-f", container], capture_output=True, check=False)  # of an interrupted build
         shop.run(
-            ["docker", "run", "--name", container, "--network", "host", "-v", f"{folder}:/recipe:ro"]
-            + [*registry_settings(), APP_BASE, "sh", "-eu", "/recipe/install.sh"]
+            [
+                "docker",
+                "run",
+                "--name",
+                container,
+                "--network",
+                "host",
+                "-v",
+                f"{folder}:/recipe:ro",
+                *registry_settings(),
+                APP_BASE,
+                "sh",
+                "-eu",
+                "/recipe/install.sh",
+            ]
         )
         labelled = [f"LABEL {LABEL}={shop.key}", *changes]
         shop.run(
@@ -239,8 +252,14 @@ IMAGE_STEPS: list[Step] = [
         installed(
             SINGLEUSER,
             HERE / "singleuser",
-            [*_JUPYTER, "USER 1000:100", "ENV HOME=/home/jovyan", "WORKDIR /home/jovyan"]
-            + ['ENTRYPOINT ["tini", "--"]', 'CMD ["jupyterhub-singleuser"]'],
+            [
+                *_JUPYTER,
+                "USER 1000:100",
+                "ENV HOME=/home/jovyan",
+                "WORKDIR /home/jovyan",
+                'ENTRYPOINT ["tini", "--"]',
+                'CMD ["jupyterhub-singleuser"]',
+            ],
         ),
         recipe=[HERE / "singleuser"],
         needs=["app-base"],

@@ -89,7 +89,7 @@ def _kind() -> Step:
 
 
 def _language_python() -> Step:
-    # The host's own module is not to be had; this release of the SDK is the last that holds it, and it serves newer CLIs.
+    # The host's own module is not to be had; this release of the SDK still holds it, and it serves newer CLIs.
     step = go_step("pulumi-language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python")
 
     def make(shop: Workshop) -> None:

@@ -24,6 +24,9 @@ COOKIE_SECRET = SecretRef("cookie_secret")
 CRYPT_KEY = SecretRef("crypt_key")
 PASSWORD = SecretRef("password")
 
+# How many bytes of randomness each has; the cookie secret and the key must have 32.
+SECRET_BYTES = {PROXY_TOKEN.name: 32, COOKIE_SECRET.name: 32, CRYPT_KEY.name: 32, PASSWORD.name: 6}
+
 
 def hub_values(course: Course, parts: Parts) -> Values:
     """All values of the release, for one course on one node."""

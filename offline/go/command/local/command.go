@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 
-	provider "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 )
 
@@ -28,13 +27,10 @@ type CommandState struct {
 	Output
 }
 
-// Check refuses what this stand-in leaves out, before anything runs.
+// Check refuses what cannot be done before anything runs.
 func (Command) Check(ctx context.Context, request infer.CheckRequest) (infer.CheckResponse[CommandInputs], error) {
 	inputs, failures, err := infer.DefaultCheck[CommandInputs](ctx, request.NewInputs)
-	for _, property := range inputs.unsupported() {
-		failures = append(failures, provider.CheckFailure{Property: property, Reason: leftOut})
-	}
-	return infer.CheckResponse[CommandInputs]{Inputs: inputs, Failures: failures}, err
+	return infer.CheckResponse[CommandInputs]{Inputs: inputs, Failures: append(failures, inputs.faults()...)}, err
 }
 
 // Create runs `create`; a preview runs nothing.

@@ -1,14 +1,12 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -44,14 +42,15 @@ const (
 	LogNone            Logging = "none"
 )
 
-// Values makes any other value an error.
+var loggings = []Logging{LogStdout, LogStderr, LogStdoutAndStderr, LogNone}
+
+// Values lists them in the schema; infer does not hold anybody to it.
 func (Logging) Values() []infer.EnumValue[Logging] {
-	return []infer.EnumValue[Logging]{
-		{Name: "Stdout", Value: LogStdout},
-		{Name: "Stderr", Value: LogStderr},
-		{Name: "StdoutAndStderr", Value: LogStdoutAndStderr},
-		{Name: "None", Value: LogNone},
+	values := make([]infer.EnumValue[Logging], len(loggings))
+	for i, logging := range loggings {
+		values[i] = infer.EnumValue[Logging]{Name: string(logging), Value: logging}
 	}
+	return values
 }
 
 const leftOut = "this stand-in for the command provider collects no assets or archives: use the original provider"
@@ -59,14 +58,18 @@ const leftOut = "this stand-in for the command provider collects no assets or ar
 // How long a cancelled command has to clean up after itself.
 const grace = 5 * time.Second
 
-// unsupported names the properties given that this stand-in leaves out.
-func (e Execution) unsupported() []string {
-	var found []string
+// faults are properties that this stand-in leaves out and values that nobody knows.
+func (e Execution) faults() []provider.CheckFailure {
+	var found []provider.CheckFailure
 	if e.AssetPaths != nil && len(*e.AssetPaths) > 0 {
-		found = append(found, "assetPaths")
+		found = append(found, provider.CheckFailure{Property: "assetPaths", Reason: leftOut})
 	}
 	if e.ArchivePaths != nil && len(*e.ArchivePaths) > 0 {
-		found = append(found, "archivePaths")
+		found = append(found, provider.CheckFailure{Property: "archivePaths", Reason: leftOut})
+	}
+	if e.Logging != nil && !slices.Contains(loggings, *e.Logging) {
+		reason := fmt.Sprintf("%q is none of %q", *e.Logging, loggings)
+		found = append(found, provider.CheckFailure{Property: "logging", Reason: reason})
 	}
 	return found
 }
@@ -101,25 +104,29 @@ func run(ctx context.Context, command *string, how Execution, previous *Output) 
 	if command == nil {
 		return Output{}, nil
 	}
-	var stdout, stderr, both bytes.Buffer
-	log := &lines{log: provider.GetLogger(ctx).InfoStatus}
-	defer log.flush()
 	argv := how.argv(*command)
 	process := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	process.Env = how.environ(previous)
 	if how.Dir != nil {
+		if _, err := os.Stat(*how.Dir); err != nil {
+			return Output{}, fmt.Errorf("%w: running %q", err, *command) // exec would blame the interpreter
+		}
 		process.Dir = *how.Dir
 	}
 	if how.Stdin != nil {
 		process.Stdin = strings.NewReader(*how.Stdin)
 	}
-	var mutex sync.Mutex // exec copies each stream in a goroutine of its own
-	process.Stdout = &locked{&mutex, how.Logging.shown(LogStdout, log, &stdout, &both)}
-	process.Stderr = &locked{&mutex, how.Logging.shown(LogStderr, log, &stderr, &both)}
-	if err := runGroup(ctx, process); err != nil {
-		return Output{}, fmt.Errorf("%w: running %q:\n%s", err, *command, both.String())
+	var all transcript
+	log := provider.GetLogger(ctx).InfoStatus
+	stdout := stream{all: &all, log: how.Logging.log(LogStdout, log)}
+	stderr := stream{all: &all, log: how.Logging.log(LogStderr, log)}
+	process.Stdout, process.Stderr = &stdout, &stderr
+	err := runGroup(ctx, process)
+	output := Output{stdout.end(), stderr.end()}
+	if err != nil {
+		return Output{}, fmt.Errorf("%w: running %q:\n%s", err, *command, all.text.String())
 	}
-	return Output{strings.TrimSuffix(stdout.String(), "\n"), strings.TrimSuffix(stderr.String(), "\n")}, nil
+	return output, nil
 }
 
 // runGroup runs a process in a group of its own. When the stack's operation is cancelled the whole group is asked to
@@ -129,53 +136,9 @@ func runGroup(ctx context.Context, process *exec.Cmd) error {
 	process.Cancel = func() error { return syscall.Kill(-process.Process.Pid, syscall.SIGTERM) }
 	process.WaitDelay = grace
 	err := process.Run()
-	if ctx.Err() != nil && process.Process != nil {
+	if err != nil && ctx.Err() != nil && process.Process != nil {
 		_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL) // fails where all have ended
 		return fmt.Errorf("cancelled: %w", ctx.Err())
 	}
 	return err
-}
-
-// shown is where a stream goes: always to the buffers, and to the log if that is wanted.
-func (l *Logging) shown(stream Logging, log io.Writer, buffers ...io.Writer) io.Writer {
-	if l == nil || *l == LogStdoutAndStderr || *l == stream {
-		buffers = append(buffers, log)
-	}
-	return io.MultiWriter(buffers...)
-}
-
-// locked lets one writer at a time through.
-type locked struct {
-	mutex *sync.Mutex
-	inner io.Writer
-}
-
-func (w *locked) Write(data []byte) (int, error) {
-	w.mutex.Lock()
-	defer w.mutex.Unlock()
-	return w.inner.Write(data)
-}
-
-// lines logs whole lines of any length.
-type lines struct {
-	log     func(string)
-	pending []byte
-}
-
-func (w *lines) Write(data []byte) (int, error) {
-	w.pending = append(w.pending, data...)
-	for {
-		line, rest, found := bytes.Cut(w.pending, []byte("\n"))
-		if !found {
-			return len(data), nil
-		}
-		w.log(string(line))
-		w.pending = rest
-	}
-}
-
-func (w *lines) flush() {
-	if len(w.pending) > 0 {
-		w.log(string(w.pending))
-	}
 }

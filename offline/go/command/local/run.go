@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 )
@@ -28,8 +27,8 @@ type RunResult struct {
 func (Run) Invoke(
 	ctx context.Context, request infer.FunctionRequest[RunInputs],
 ) (infer.FunctionResponse[RunResult], error) {
-	if properties := request.Input.unsupported(); len(properties) > 0 {
-		return infer.FunctionResponse[RunResult]{}, fmt.Errorf("%s: %s", strings.Join(properties, ", "), leftOut)
+	for _, fault := range request.Input.faults() {
+		return infer.FunctionResponse[RunResult]{}, fmt.Errorf("%s: %s", fault.Property, fault.Reason)
 	}
 	output, err := run(ctx, &request.Input.Command, request.Input.Execution, nil)
 	return infer.FunctionResponse[RunResult]{Output: RunResult{request.Input, output}}, err

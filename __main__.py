@@ -1,0 +1,25 @@
+"""One course: the dataset, the cluster on top of it and the hub in it."""
+
+import pulumi
+
+from components.cluster import Cluster
+from components.dataset import Dataset
+from components.hub import Hub
+from config.load import load
+from plan.next_steps import next_steps, url
+from plan.parts import parts
+
+course = load()
+chosen = parts(course)
+
+dataset = Dataset("dataset", storage=course.storage)
+cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
+hub = Hub("hub", course=course, parts=chosen, cluster=cluster)
+
+pulumi.export("url", url(course))
+pulumi.export("dataset", dataset.path)
+pulumi.export("kubeconfig", cluster.kubeconfig)
+pulumi.export("release", hub.status)
+if course.hub.authentication.method == "dummy":
+    pulumi.export("password", hub.password)
+pulumi.export("next", next_steps(course))

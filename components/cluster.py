@@ -1,0 +1,52 @@
+"""The course's kind cluster."""
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.dataset import Dataset
+from components.host_command import host_command, result
+from config.course import Course
+from plan.kind_config import identity, kind_config
+from plan.parts import Parts
+
+
+class Cluster(pulumi.ComponentResource):
+    """One node that sees the dataset. Disposable: any change of its configuration makes it anew, the data stays."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        course: Course,
+        parts: Parts,
+        dataset: Dataset,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("coursehub:cluster:Cluster", name, {}, opts)
+        config = kind_config(course, parts.node_image, dataset.mountpoint)
+        self.command = host_command(
+            f"{name}-kind",
+            "kind",
+            spec={
+                "name": course.cluster_name,
+                "config": config,
+                "image": parts.node_image,
+                "local": list(parts.local),
+                "mountpoint": dataset.mountpoint,
+                "address": str(course.cluster.listen_address),
+                "ports": {"cluster.hostPort": course.cluster.host_port, "cluster.apiPort": course.cluster.api_port},
+                "kubeconfig": f"~/.kube/{course.cluster_name}.yaml",
+            },
+            identity=[identity(config)],
+            parent=self,
+            depends_on=[dataset.command],
+        )
+        self.kubeconfig = result(self.command, "kubeconfig")
+        self.provider = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=self.kubeconfig,
+            # While the kubeconfig is unknown at preview, this tells that the cluster is still the same one.
+            cluster_identifier=identity(config),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"kubeconfig": self.kubeconfig})

@@ -1,0 +1,33 @@
+"""The course's ZFS dataset."""
+
+import pulumi
+
+from components.host_command import host_command
+from config.course import Storage
+
+
+class Dataset(pulumi.ComponentResource):
+    """The dataset that holds the students' work. Replaced only when its name changes; kept unless told otherwise."""
+
+    def __init__(self, name: str, *, storage: Storage, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("coursehub:storage:Dataset", name, {}, opts)
+        file = storage.pool_file
+        self.command = host_command(
+            f"{name}-zfs",
+            "zfs",
+            spec={
+                "pool": storage.pool,
+                "dataset": storage.dataset,
+                "compression": storage.compression,
+                "dedup": storage.dedup,
+                "quota": storage.quota,
+                "pool_file": file and {"path": file.path, "size": file.size},
+                "destroy": storage.on_destroy == "destroy",
+            },
+            identity=[storage.path],
+            parent=self,
+        )
+        self.path = storage.path
+        # Known at preview: were it an output, a change of quota would make the cluster look replaced.
+        self.mountpoint = f"/{storage.path}"
+        self.register_outputs({"path": self.path, "mountpoint": self.mountpoint})

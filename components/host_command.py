@@ -1,0 +1,62 @@
+"""A unit of host/ as a resource: apply on create and update, remove on delete."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi_command import local
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def host_command(
+    name: str,
+    unit: str,
+    *,
+    spec: Mapping[str, Any],
+    identity: Sequence[str],
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    secret: bool = False,
+) -> local.Command:
+    """Run `python3 -m host <unit>` with `spec` on its stdin.
+
+    What is in `identity` makes it another thing: a change there deletes the old one first, then makes the new one. All
+    else is changed in place. A change of host/ itself runs the unit again. The output of a `secret` unit is encrypted in
+    the state and shown nowhere.
+    """
+    return local.Command(
+        name,
+        create=f"python3 -m host {unit} apply",
+        update=f"python3 -m host {unit} apply",
+        delete=f"python3 -m host {unit} remove",
+        stdin=json.dumps(spec, sort_keys=True),
+        environment={"COURSEHUB_HOST_VERSION": host_version()},
+        triggers=list(identity),
+        logging=local.Logging.NONE if secret else local.Logging.STDERR,
+        add_previous_output_in_env=secret,
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(depends_on),
+            delete_before_replace=True,
+            additional_secret_outputs=["stdout"] if secret else None,
+        ),
+    )
+
+
+def result(command: local.Command, key: str) -> pulumi.Output[str]:
+    """One value of the JSON object that the unit printed."""
+    return command.stdout.apply(lambda printed: str(json.loads(printed)[key]))
+
+
+@functools.cache
+def host_version() -> str:
+    """A hash of host/, 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for file in sorted((ROOT / "host").glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""The JupyterHub release, its namespace and its secrets."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.cluster import Cluster
+from components.host_command import host_command
+from config.course import Course
+from plan.hub_values import NAMESPACE, PASSWORD, SECRET_BYTES, SecretRef, hub_values
+from plan.parts import Parts
+
+RELEASE = "jupyterhub"
+_TIMEOUT_SECONDS = 600  # a first start pulls images where they are not loaded already
+
+
+class Hub(pulumi.ComponentResource):
+    """One release of the JupyterHub chart. What it draws at random is drawn once and kept encrypted in the state."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        course: Course,
+        parts: Parts,
+        cluster: Cluster,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("coursehub:hub:Hub", name, {}, opts)
+        drawn = host_command(
+            f"{name}-secrets", "secrets", spec=SECRET_BYTES, identity=[], parent=self, secret=True
+        ).stdout.apply(json.loads)
+        secrets = {name: drawn[name] for name in SECRET_BYTES}
+        own = course.hub.authentication.password
+        if own is not None:
+            secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
+        in_cluster = pulumi.ResourceOptions(
+            parent=self,
+            provider=cluster.provider,
+            # They end with the cluster; to uninstall them first would only fail where it is broken.
+            deleted_with=cluster.command,
+        )
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace", metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NAMESPACE), opts=in_cluster
+        )
+        self.release = kubernetes.helm.v3.Release(
+            f"{name}-release",
+            name=RELEASE,
+            namespace=namespace.metadata.name,
+            chart=parts.chart,
+            version=parts.version,
+            repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=parts.repository) if parts.repository else None,
+            values=with_secrets(hub_values(course, parts), secrets),
+            atomic=True,
+            cleanup_on_fail=True,
+            timeout=_TIMEOUT_SECONDS,
+            opts=in_cluster,
+        )
+        self.password = secrets[PASSWORD.name]
+        self.status = self.release.status.apply(lambda status: status.status)
+        self.register_outputs({"status": self.status})
+
+
+def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str]]) -> Any:
+    """The values with every SecretRef replaced by its secret."""
+    if isinstance(values, SecretRef):
+        return secrets[values.name]
+    if isinstance(values, dict):
+        return {key: with_secrets(value, secrets) for key, value in values.items()}
+    if isinstance(values, list):
+        return [with_secrets(value, secrets) for value in values]
+    return values
