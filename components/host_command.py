@@ -26,7 +26,7 @@ def host_command(
     """Run `python3 -m host <unit>` with `spec` on its stdin.
 
     What is in `identity` makes it another thing: a change there deletes the old one first, then makes the new one. All
-    else is changed in place. A change of host/ itself runs the unit again. The output of a `secret` unit is encrypted in
+    else is changed in place. A change of host/ itself runs the unit again. What a `secret` unit prints is encrypted in
     the state and shown nowhere.
     """
     return local.Command(

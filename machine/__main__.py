@@ -1,4 +1,4 @@
-"""`python3 -m machine VERB`: `ready` makes the server ready, `way` says where the parts come from, `parts` gets them."""
+"""`python3 -m machine VERB`: `ready` makes the server ready, `way` tells where parts are from, `parts` gets them."""
 
 import os
 import sys

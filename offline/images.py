@@ -126,23 +126,8 @@ def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Wor
     def make(shop: Workshop) -> None:
         container = f"coursehub-build-{image.replace('/', '-').replace(':', '-')}"
         subprocess.run(["docker", "rm", "-f", container], capture_output=True, check=False)  # of an interrupted build
-        shop.run(
-            [
-                "docker",
-                "run",
-                "--name",
-                container,
-                "--network",
-                "host",
-                "-v",
-                f"{folder}:/recipe:ro",
-                *registry_settings(),
-                APP_BASE,
-                "sh",
-                "-eu",
-                "/recipe/install.sh",
-            ]
-        )
+        run = ["docker", "run", "--name", container, "--network", "host", "-v", f"{folder}:/recipe:ro"]
+        shop.run([*run, *registry_settings(), APP_BASE, "sh", "-eu", "/recipe/install.sh"])
         labelled = [f"LABEL {LABEL}={shop.key}", *changes]
         shop.run(
             ["docker", "commit", *(word for change in labelled for word in ("--change", change)), container, image]
@@ -227,40 +212,25 @@ def _image_of_programs(
     shutil.rmtree(context)
 
 
-_JUPYTER = ['ENV PATH="/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8']
+_PATH = 'ENV PATH="/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8'
+_INIT = 'ENTRYPOINT ["tini", "--"]'
+_HUB_CHANGES = [_PATH, _INIT, "USER 1000", "WORKDIR /srv/jupyterhub", 'CMD ["jupyterhub"]']
+_STUDENT_CHANGES = [
+    *(_PATH, _INIT, "USER 1000:100", "ENV HOME=/home/jovyan", "WORKDIR /home/jovyan"),
+    'CMD ["jupyterhub-singleuser"]',
+]
 
 IMAGE_STEPS: list[Step] = [
     root_step("app-root", APP_PACKAGES),
     image_step("app-base", APP_BASE, imported(APP_BASE, "app-root"), needs=["app-root"]),
     root_step("node-root", NODE_PACKAGES),
     image_step("node-base", NODE_ROOT, imported(NODE_ROOT, "node-root"), needs=["node-root"]),
-    image_step(
-        "hub",
-        HUB,
-        installed(
-            HUB,
-            HERE / "hub",
-            [*_JUPYTER, "USER 1000", "WORKDIR /srv/jupyterhub", 'ENTRYPOINT ["tini", "--"]', 'CMD ["jupyterhub"]'],
-        ),
-        recipe=[HERE / "hub"],
-        needs=["app-base"],
-    ),
+    image_step("hub", HUB, installed(HUB, HERE / "hub", _HUB_CHANGES), recipe=[HERE / "hub"], needs=["app-base"]),
     image_step("proxy", PROXY, make_proxy, recipe=[HERE / "proxy"], needs=["app-base"]),
     image_step(
         "singleuser",
         SINGLEUSER,
-        installed(
-            SINGLEUSER,
-            HERE / "singleuser",
-            [
-                *_JUPYTER,
-                "USER 1000:100",
-                "ENV HOME=/home/jovyan",
-                "WORKDIR /home/jovyan",
-                'ENTRYPOINT ["tini", "--"]',
-                'CMD ["jupyterhub-singleuser"]',
-            ],
-        ),
+        installed(SINGLEUSER, HERE / "singleuser", _STUDENT_CHANGES),
         recipe=[HERE / "singleuser"],
         needs=["app-base"],
     ),

@@ -23,7 +23,7 @@ ON_THE_SERVER = {
     "pulumi": ("pulumi",),
     "pulumi-language-python": ("pulumi-language-python", "pulumi-language-python-exec"),
     "pulumi-kubernetes": ("pulumi-resource-kubernetes",),
-    "pulumi-command": ("pulumi-resource-command",),
+    "command": ("pulumi-resource-command",),
     "kind": ("kind",),
     "kubernetes": ("kubectl",),
 }
@@ -137,7 +137,7 @@ TOOL_STEPS: list[Step] = [
         stamps={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": f"v{PULUMI}"},
     ),
     _language_python(),
-    go_step("pulumi-command", program="pulumi-resource-command"),
+    go_step("command", program="pulumi-resource-command"),
     _kubernetes_provider(),
 ]
 

@@ -7,7 +7,7 @@ from config.course import Course
 
 @dataclass(frozen=True)
 class Parts:
-    """Node image, chart and images of one course. `local` images are on the server only: they are loaded into the node."""
+    """Node image, chart and images of one course. `local` images are only on the server and loaded into the node."""
 
     node_image: str
     chart: str
