@@ -55,6 +55,7 @@ class Facts:
     lz4: bool
     pools: frozenset[str] = frozenset()
     importable: bool = False  # the pool is in its file, but not imported
+    pool_folder: bool = False  # the folder of the pool's file is there
     pool_file: bool = False  # the file is there
     properties: Mapping[str, str] | None = None  # of the dataset; None: there is none
     # Of the bare mountpoint, while the dataset is not mounted on it:
@@ -129,9 +130,9 @@ def _pool_steps(want: Want, have: Facts) -> list[Argv]:
     # Without -f: zpool refuses a file that holds another pool. The pool's own root stays unmounted, so that the
     # dataset's bare mountpoint lies on the server's disk, where it can be guarded.
     create: Argv = ["zpool", "create", "-O", "canmount=off", want.pool, file.path]
-    if have.pool_file:
-        return [create]
-    return [["mkdir", "-p", str(Path(file.path).parent)], ["truncate", "-s", str(file.size), file.path], create]
+    folder: list[Argv] = [] if have.pool_folder else [["mkdir", "-p", str(Path(file.path).parent)]]
+    disk: list[Argv] = [] if have.pool_file else [["truncate", "-s", str(file.size), file.path]]
+    return [*folder, *disk, create]
 
 
 def _guard_steps(want: Want, have: Facts) -> list[Argv]:
@@ -171,6 +172,7 @@ def facts(want: Want) -> Facts:
         lz4=openzfs and want.pool in pools and _has_lz4(want.pool),
         pools=pools,
         importable=want.pool not in pools and _importable(want),
+        pool_folder=want.pool_file is not None and Path(want.pool_file.path).parent.is_dir(),
         pool_file=want.pool_file is not None and Path(want.pool_file.path).exists(),
         properties=found,
         mountpoint=bare.is_dir(),

@@ -25,18 +25,19 @@ MAKERS = Parts(
     images={},
     local=(),
 )
+_REGISTRY_IMAGES = {
+    "hub": "coursehub/hub:5.5.4",
+    "proxy": "coursehub/proxy:5.3.0",
+    "singleuser": "coursehub/singleuser:5.5.4",
+}
 # The chart is a stand-in of our own for the official one: offline/chart/jupyterhub/README.md.
 REGISTRIES = Parts(
     node_image="coursehub/node:v1.34.4",
     chart="./offline/chart/jupyterhub",
     version=None,
     repository=None,
-    images={
-        "hub": "coursehub/hub:5.5.4",
-        "proxy": "coursehub/proxy:5.3.0",
-        "singleuser": "coursehub/singleuser:5.5.4",
-    },
-    local=("coursehub/hub:5.5.4", "coursehub/proxy:5.3.0", "coursehub/singleuser:5.5.1"),
+    images=_REGISTRY_IMAGES,
+    local=tuple(_REGISTRY_IMAGES.values()),
 )
 
 
