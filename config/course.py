@@ -100,22 +100,29 @@ class Images(Section):
     """The images of the hub; those of the chart, or of `parts`, unless given."""
 
     hub: ImageRef | None = None
+    """The hub's own image."""
     proxy: ImageRef | None = None
+    """The proxy's image."""
     singleuser: ImageRef | None = None
+    """The image of the students' servers: what students can import is what is in it."""
 
 
 class Cpu(Section):
     """Cores for each student's server. More may be promised in all than the server has: idle students use none."""
 
     guarantee: Cores = 0.1
+    """Cores that are always there for a student."""
     limit: Cores = 1.0
+    """Cores that a student may use at most."""
 
 
 class Memory(Section):
     """Memory for each student's server. The guarantee is set aside, whether used or not."""
 
     guarantee: Size = Size(512 << 20)
+    """Memory that is set aside for a running server."""
     limit: Size = Size(1 << 30)
+    """Memory above which a server is ended."""
 
 
 class Student(Section):

@@ -1,12 +1,18 @@
-"""`python3 -m machine VERB`: `ready` makes the server ready, `way` tells where parts are from, `parts` gets them."""
+"""`python3 -m machine VERB`, as the Makefile calls it.
 
+`python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way` tells
+where those come from, `login URL` waits until somebody can log in.
+"""
+
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from machine import engine, makers, packages, zfs
-from machine.shell import NotReady, say
+from machine.login import wait_for_login
+from machine.shell import NotReady, say, there
 from machine.way import VARIABLE, way
 
 
@@ -16,6 +22,11 @@ def ready() -> None:
     zfs.ready()
     engine.ready()
     parts()
+
+
+def python() -> None:
+    """What `python3 -m venv` needs."""
+    packages.install(packages.PYTHON, there=lambda module: importlib.util.find_spec(module) is not None)
 
 
 def parts() -> None:
@@ -28,6 +39,8 @@ def parts() -> None:
     from offline.__main__ import main as build_all  # only this way needs it
 
     packages.install(packages.FOR_REGISTRIES)
+    if not there("go"):
+        raise NotReady("Go is not on this server: install Go 1.24 or newer; with it the tools are built")
     if build_all() != 0:
         raise NotReady("the parts could not be built; run it again to go on from there")
 
@@ -37,15 +50,26 @@ def cache() -> Path:
     return Path(os.environ.get("COURSEHUB_CACHE", "~/.cache/coursehub")).expanduser()
 
 
-VERBS: dict[str, Callable[[], None]] = {"ready": ready, "parts": parts, "way": lambda: print(way())}
+def login(url: str) -> None:
+    """Wait until somebody can log in; the password of a development stack comes on stdin."""
+    wait_for_login(url, sys.stdin.read().strip())
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "python": python,
+    "ready": ready,
+    "parts": parts,
+    "way": lambda: print(way()),
+    "login": login,
+}
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) != 1 or argv[0] not in VERBS:
-        print(f"usage: python3 -m machine {{{','.join(VERBS)}}}", file=sys.stderr)
+    if not argv or argv[0] not in VERBS or len(argv) != (2 if argv[0] == "login" else 1):
+        print("usage: python3 -m machine python | ready | parts | way | login URL", file=sys.stderr)
         return 2
     try:
-        VERBS[argv[0]]()
+        VERBS[argv[0]](*argv[1:])
     except NotReady as error:
         print(f"this server is not ready: {error}", file=sys.stderr)
         return 1

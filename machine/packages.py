@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from machine.shell import NotReady, root, say, there
+from machine.shell import NotReady, root, say, there, works
 
 # The program that proves a package installed, and the package. Debian and Ubuntu names.
-ALWAYS = {"dockerd": "docker.io", "ip": "iproute2", "chattr": "e2fsprogs"}
-FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm", "go": "golang-go"}
+ALWAYS = {"dockerd": "docker.io", "chattr": "e2fsprogs"}
+FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm"}
+PYTHON = {"ensurepip": "python3-venv"}
 KERNEL_ZFS = {"zfs": "zfsutils-linux"}
 FUSE_ZFS = {"zfs-fuse": "zfs-fuse"}
 
@@ -16,12 +17,12 @@ def missing(wanted: Mapping[str, str], there: Callable[[str], bool]) -> list[str
     return [package for program, package in wanted.items() if not there(program)]
 
 
-def install(wanted: Mapping[str, str]) -> None:
+def install(wanted: Mapping[str, str], there: Callable[[str], bool] = there) -> None:
     """Install what is missing. Raises NotReady where apt cannot."""
     lacking = missing(wanted, there)
     if not lacking:
         return
-    if not there("apt-get"):
+    if not works(["apt-get", "--version"]):
         raise NotReady(f"missing: {', '.join(lacking)}. This is no Debian or Ubuntu: install them by hand")
     say(f"installing {', '.join(lacking)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.course import Authentication, Course
+from config.types import Size
 from plan.parts import Parts
 
 Values = dict[str, Any]
@@ -107,7 +108,7 @@ def _singleuser(course: Course, parts: Parts) -> Values:
     return {
         **_image(parts, "singleuser"),
         "cpu": {"guarantee": student.cpu.guarantee, "limit": student.cpu.limit},
-        "memory": {"guarantee": str(int(student.memory.guarantee)), "limit": str(int(student.memory.limit))},
+        "memory": {"guarantee": _memory(student.memory.guarantee), "limit": _memory(student.memory.limit)},
         "storage": {
             "type": "dynamic",
             "capacity": str(student.storage),
@@ -134,6 +135,12 @@ def _image(parts: Parts, component: str) -> Values:
     reference, at, digest = image.partition("@")
     name, _, tag = reference.rpartition(":")
     return {"image": {"name": name, "tag": tag + at + digest, "pullPolicy": "IfNotPresent"}}
+
+
+def _memory(size: Size) -> str | int:
+    """As JupyterHub writes memory: K, M, G and T are powers of 1024, and plain bytes are a number."""
+    text = str(size)
+    return text.removesuffix("i") if text.endswith("i") else int(size)
 
 
 def _resources(cpu_request: str, cpu_limit: str, memory_request: str, memory_limit: str) -> Values:

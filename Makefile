@@ -1,0 +1,61 @@
+# One course on this server. `make help` tells what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+STACK ?= dev
+PYTHON ?= python3
+ENV := . ./env.sh &&
+
+.PHONY: help up preview down password ready parts test check clean
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@echo "  STACK=$(STACK) is the stack; make up STACK=physics takes Pulumi.physics.yaml"
+
+up: ready stack ## bring the course up (or up to date), wait for a login, print the address
+	@$(ENV) pulumi up --yes --skip-preview --stack $(STACK)
+	@$(ENV) pulumi stack output password --show-secrets --stack $(STACK) 2>/dev/null | \
+	  $(PYTHON) -m machine login "$$(. ./env.sh && pulumi stack output url --stack $(STACK))"
+
+preview: .venv/ready stack ## what `make up` would change; changes nothing
+	@$(ENV) pulumi preview --diff --stack $(STACK)
+
+down: .venv/ready ## remove hub and cluster; the students' work is kept
+	@$(ENV) pulumi destroy --yes --skip-preview --stack $(STACK)
+
+password: ## the password of a development stack
+	@$(ENV) pulumi stack output password --show-secrets --stack $(STACK)
+
+ready: .venv/ready ## make this server ready: packages, ZFS, Docker, tools and images
+	@$(PYTHON) -m machine ready
+
+parts: ## only get tools and images
+	@$(PYTHON) -m machine parts
+
+test: ready .venv/dev ## all tests: style, types, unit, graph, host, the provider's and the whole system's
+	@$(ENV) ruff check . && ruff format --check . && mypy .
+	@cd offline/go/command && go test ./...
+	@$(ENV) python -m pytest
+
+check: .venv/dev ## the quick tests alone: style, types, unit and graph
+	@$(ENV) ruff check . && ruff format --check . && mypy . && python -m pytest tests/unit tests/graph
+
+clean: ## forget the virtual environment; state, tools and students' work stay
+	@rm -rf .venv
+
+.PHONY: stack
+stack: .venv/ready
+	@$(ENV) pulumi stack select --create $(STACK) >/dev/null
+	@$(ENV) pulumi config get parts --stack $(STACK) >/dev/null 2>&1 || { \
+	  way=$$($(PYTHON) -m machine way); pulumi config set parts "$$way" --stack $(STACK); \
+	  echo "wrote coursehub:parts: $$way into Pulumi.$(STACK).yaml"; }
+
+.venv/ready: requirements.txt
+	@$(PYTHON) -m machine python
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: .venv/ready requirements-dev.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,123 @@
+"""A student at a browser: logs in over HTTP, starts a server, runs code in a kernel, reads and writes files."""
+
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+import websocket
+
+_SERVER_SECONDS = 180
+_CELL_SECONDS = 60
+
+
+class LoginRefusedError(Exception):
+    """The hub did not let the student in."""
+
+
+@dataclass
+class Student:
+    """One session with the hub at `url`."""
+
+    url: str
+    name: str
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def log_in(self, password: str) -> None:
+        """Log in through the hub's form. Raises LoginRefusedError with what the page says."""
+        self.session.get(f"{self.url}/hub/login", timeout=30).raise_for_status()
+        form = {"username": self.name, "password": password, "_xsrf": self._xsrf("/hub/")}
+        answer = self.session.post(f"{self.url}/hub/login", data=form, timeout=30, allow_redirects=False)
+        if answer.status_code != requests.codes.found:
+            said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)).strip()
+            raise LoginRefusedError(f"{answer.status_code}: {said}")
+
+    def start_server(self) -> float:
+        """Start the student's server; the seconds until the hub calls it ready."""
+        start = time.monotonic()
+        answer = self._hub("POST", f"/users/{self.name}/server")
+        if answer.status_code not in (201, 202, 400):  # 400: it runs already
+            answer.raise_for_status()
+        while not self._server().get("ready"):
+            if time.monotonic() - start > _SERVER_SECONDS:
+                raise TimeoutError(f"{self.name}'s server is not ready after {_SERVER_SECONDS} s: {self._server()}")
+            time.sleep(0.5)
+        # The server knows the student once the hub's OAuth has sent the browser round.
+        self.session.get(f"{self.url}/user/{self.name}/lab", timeout=60).raise_for_status()
+        return time.monotonic() - start
+
+    def stop_server(self) -> None:
+        """Stop the server and wait until it is gone."""
+        self._hub("DELETE", f"/users/{self.name}/server")
+        deadline = time.monotonic() + _SERVER_SECONDS
+        while self._server():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name}'s server does not stop")
+            time.sleep(0.5)
+
+    def run_cell(self, code: str) -> str:
+        """Run code in a new kernel; what it printed and its result. A traceback is returned as text too."""
+        kernel = self._jupyter("POST", "/api/kernels", json={"name": "python3"}).json()["id"]
+        try:
+            return self._execute(kernel, code)
+        finally:
+            self._jupyter("DELETE", f"/api/kernels/{kernel}")
+
+    def write_file(self, path: str, text: str) -> requests.Response:
+        """Save a file as JupyterLab does."""
+        content = {"type": "file", "format": "text", "content": text}
+        return self._jupyter("PUT", f"/api/contents/{path}", json=content)
+
+    def read_file(self, path: str) -> str:
+        """Read a file as JupyterLab does."""
+        answer = self._jupyter("GET", f"/api/contents/{path}")
+        answer.raise_for_status()
+        return str(answer.json()["content"])
+
+    def _execute(self, kernel: str, code: str) -> str:
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.session.cookies)
+        address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
+        socket = websocket.create_connection(address, timeout=_CELL_SECONDS, cookie=cookies)
+        message = uuid.uuid4().hex
+        header = {"msg_id": message, "msg_type": "execute_request", "session": message, "version": "5.3"}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        request = {"header": {**header, "username": "", "date": ""}, "parent_header": {}, "metadata": {}}
+        socket.send(json.dumps({**request, "content": content, "channel": "shell"}))
+        printed = ""
+        try:
+            while True:
+                answer = json.loads(socket.recv())
+                if answer["parent_header"].get("msg_id") != message:
+                    continue
+                match answer["msg_type"], answer["content"]:
+                    case "stream", said:
+                        printed += said["text"]
+                    case "execute_result", said:
+                        printed += said["data"]["text/plain"]
+                    case "error", said:
+                        printed += f"{said['ename']}: {said['evalue']}"
+                    case "status", {"execution_state": "idle"}:
+                        return printed
+        finally:
+            socket.close()
+
+    def _server(self) -> dict[str, Any]:
+        servers: dict[str, Any] = self._hub("GET", f"/users/{self.name}").json().get("servers", {})
+        found: dict[str, Any] = servers.get("", {})
+        return found
+
+    def _hub(self, method: str, path: str) -> requests.Response:
+        headers = {"X-XSRFToken": self._xsrf("/hub/"), "Referer": f"{self.url}/hub/home"}
+        return self.session.request(method, f"{self.url}/hub/api{path}", headers=headers, timeout=60)
+
+    def _jupyter(self, method: str, path: str, json: Any = None) -> requests.Response:
+        base = f"{self.url}/user/{self.name}"
+        headers = {"X-XSRFToken": self._xsrf(f"/user/{self.name}/"), "Referer": f"{base}/lab"}
+        return self.session.request(method, f"{base}{path}", json=json, headers=headers, timeout=_CELL_SECONDS)
+
+    def _xsrf(self, path: str) -> str:
+        """The token of the hub or of the server: each keeps a cookie of its own path."""
+        return next((c.value or "" for c in self.session.cookies if c.name == "_xsrf" and c.path == path), "")

@@ -1,0 +1,86 @@
+"""Runs the program against Pulumi's mocks and records what it registers, with edges and options."""
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, set_all_config
+
+ROOT = Path(__file__).resolve().parents[2]
+DRAWN = '{"proxy_token": "t0", "cookie_secret": "c0", "crypt_key": "k0", "password": "p0"}'
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the engine would see it."""
+
+    type: str
+    inputs: dict[str, Any]
+    parent: str
+    needs: frozenset[str]  # names of the resources it waits for
+    deleted_with: str
+    delete_before_replace: bool
+    replace_on_changes: tuple[str, ...]
+    secret_outputs: tuple[str, ...]
+
+
+class _Answers(mocks.Mocks):
+    """What the commands and the release would answer. Anything it was not told of fails."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        printed = {"dataset-zfs": "{}", "cluster-kind": '{"kubeconfig": "/k"}', "hub-secrets": DRAWN}
+        match args.typ:
+            case "command:local:Command":
+                return args.name, {**args.inputs, "stdout": printed[args.name], "stderr": ""}
+            case "kubernetes:helm.sh/v3:Release":
+                return args.name, {**args.inputs, "status": {"status": "deployed"}}
+            case "pulumi:providers:kubernetes" | "kubernetes:core/v1:Namespace":
+                return args.name, dict(args.inputs)
+            case typ if typ.startswith("coursehub:"):
+                return args.name, dict(args.inputs)
+        raise AssertionError(f"nothing is known of {args.typ}")
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(f"the program called {args.token}: it would do so at preview as well")
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self) -> None:
+        super().__init__(_Answers())
+        self.registered: dict[str, Registered] = {}
+
+    def RegisterResource(self, request: Any) -> Any:
+        if request.type != "pulumi:pulumi:Stack":
+            self.registered[request.name] = Registered(
+                type=request.type,
+                inputs=rpc.deserialize_properties(request.object),
+                parent=_name(request.parent),
+                needs=frozenset(_name(urn) for urn in request.dependencies),
+                deleted_with=_name(request.deletedWith),
+                delete_before_replace=request.deleteBeforeReplace,
+                replace_on_changes=tuple(request.replaceOnChanges),
+                secret_outputs=tuple(request.additionalSecretOutputs),
+            )
+        return super().RegisterResource(request)
+
+
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+def run_program(config: Mapping[str, Any]) -> pulumi.Output[dict[str, Registered]]:
+    """Run `__main__.py` with a configuration; what it registered, once all outputs have settled."""
+    monitor = _Monitor()
+    mocks.set_mocks(mocks=_Answers(), project="coursehub", stack="dev", monitor=monitor)
+    set_all_config({f"coursehub:{key}": value for key, value in config.items()}, [])
+    exported: dict[str, Any] = {}
+    export = pulumi.export
+    pulumi.export = exported.__setitem__  # the mocks keep no stack outputs
+    try:
+        runpy.run_path(str(ROOT / "__main__.py"))
+    finally:
+        pulumi.export = export
+    return pulumi.Output.all(**exported).apply(lambda _: monitor.registered)

@@ -1,0 +1,160 @@
+"""What the graph of a course promises: its edges, what replaces, what updates, and that nothing runs at preview."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.graph.recording import Registered, run_program
+
+DEV: dict[str, Any] = {
+    "course": '{"name": "dev", "environment": "development"}',
+    "parts": "registries",
+    "storage": '{"quota": "1Gi"}',
+    "hub": '{"authentication": {"method": "dummy"}}',
+}
+
+
+def with_section(**sections: str) -> dict[str, Any]:
+    return {**DEV, **sections}
+
+
+@pulumi.runtime.test
+def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert set(graph) == {
+            *("dataset", "dataset-zfs", "cluster", "cluster-kind", "cluster-kubernetes"),
+            *("hub", "hub-secrets", "hub-namespace", "hub-release"),
+        }
+        assert "dataset-zfs" in graph["cluster-kind"].needs
+        assert "cluster-kind" in graph["cluster-kubernetes"].needs
+        assert {"hub-namespace", "hub-secrets"} <= graph["hub-release"].needs
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_everything_is_under_its_component() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        parents = {name: resource.parent for name, resource in graph.items() if "-" in name}
+        assert parents == {name: name.split("-")[0] for name in parents}
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_what_is_in_the_cluster_ends_with_the_cluster() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert graph["hub-release"].deleted_with == graph["hub-namespace"].deleted_with == "cluster-kind"
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_a_change_of_identity_deletes_before_it_makes_anew() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        for name in ("dataset-zfs", "cluster-kind", "hub-secrets"):
+            assert graph[name].delete_before_replace, name
+            assert graph[name].replace_on_changes == ("triggers[*]",), name
+
+    return run_program(DEV).apply(check)
+
+
+@pytest.mark.parametrize(
+    ("sections", "replaced"),
+    [
+        ({"storage": '{"quota": "2Gi"}'}, set()),
+        ({"storage": '{"quota": "1Gi", "compression": "off"}'}, set()),
+        ({"storage": '{"quota": "1Gi", "onDestroy": "destroy", "confirmDestroy": "jhub-pool/userdata"}'}, set()),
+        ({"hub": '{"authentication": {"method": "dummy"}, "student": {"storage": "5Gi"}}'}, set()),
+        ({"storage": '{"quota": "1Gi", "dataset": "physics"}'}, {"dataset-zfs", "cluster-kind"}),
+        ({"cluster": '{"hostPort": 30081}'}, {"cluster-kind"}),
+        ({"cluster": '{"nodePort": 30081}'}, {"cluster-kind"}),
+        ({"cluster": '{"name": "other"}'}, {"cluster-kind"}),
+    ],
+)
+def test_only_another_name_or_another_kind_configuration_replaces(
+    sections: dict[str, str], replaced: set[str]
+) -> None:
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        def check(graphs: list[dict[str, Registered]]) -> None:
+            before, after = graphs
+            commands = {name for name, resource in before.items() if resource.type == "command:local:Command"}
+            differ = {n for n in commands if before[n].inputs["triggers"] != after[n].inputs["triggers"]}
+            assert differ == replaced
+
+        first = run_program(DEV)
+        return pulumi.Output.all(first, run_program(with_section(**sections))).apply(check)
+
+    run()
+
+
+@pulumi.runtime.test
+def test_a_quota_changes_the_dataset_alone() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = graphs
+        differ = {name for name in before if before[name].inputs != after[name].inputs}
+        assert differ == {"dataset-zfs"}
+
+    first = run_program(DEV)
+    return pulumi.Output.all(first, run_program(with_section(storage='{"quota": "2Gi"}'))).apply(check)
+
+
+@pulumi.runtime.test
+def test_the_secrets_are_drawn_apart_from_everything_else() -> pulumi.Output[None]:
+    """They would change if any input of the command that draws them did."""
+
+    def check(graph: dict[str, Registered]) -> None:
+        assert graph["hub-secrets"].inputs["triggers"] == []
+        assert graph["hub-secrets"].inputs["logging"] == "none"
+        assert graph["hub-secrets"].secret_outputs == ("stdout",)
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_the_release_gets_the_drawn_secrets_and_none_stands_in_a_specification() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        config = graph["hub-release"].inputs["values"]["hub"]["config"]
+        assert config["ConfigurableHTTPProxy"]["auth_token"] == "t0"
+        assert config["JupyterHub"]["cookie_secret"] == "c0"
+        assert config["CryptKeeper"]["keys"] == ["k0"]
+        assert config["DummyAuthenticator"]["password"] == "p0"
+        for name in ("dataset-zfs", "cluster-kind"):
+            assert "p0" not in json.dumps(graph[name].inputs)
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_a_release_that_fails_leaves_nothing_half_done() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        release = graph["hub-release"].inputs
+        assert release["atomic"] and release["cleanupOnFail"] and release["timeout"] > 0
+
+    return run_program(DEV).apply(check)
+
+
+@pytest.mark.parametrize("students", [10, 5000])
+def test_the_number_of_resources_does_not_depend_on_students(students: int) -> None:
+    users = json.dumps([f"student{number}" for number in range(students)])
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        hub = f'{{"authentication": {{"method": "dummy", "allowedUsers": {users}}}}}'
+        return run_program(with_section(hub=hub)).apply(lambda graph: _assert_count(graph, 9))
+
+    run()
+
+
+def _assert_count(graph: dict[str, Registered], count: int) -> None:
+    assert len(graph) == count
+
+
+def test_a_wrong_configuration_registers_nothing() -> None:
+    with pytest.raises(pulumi.RunError, match="2 faults; nothing was changed") as error:
+        run_program(with_section(storage='{"pool": "-rf", "qota": "1Gi"}'))
+    assert "storage.pool" in str(error.value)
+    assert "did you mean quota?" in str(error.value)

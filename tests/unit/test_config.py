@@ -1,0 +1,156 @@
+"""A configuration: every fault at once, by dotted path, with the remedy and without a secret."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.faults import WrongConfiguration, check
+from config.page import page
+from config.schema import stack_schema
+from config.types import Size
+
+ROOT = Path(__file__).resolve().parents[2]
+SOUND: dict[str, Any] = {"hub": {"authentication": {"adminUsers": ["prof"]}}}
+HOSTILE = ("..", "-rf", "a b", "a;reboot", "$(id)", "`id`", "a\nb", "", "../x", "Ä", "а", "a" * 200, "a/../b", "a//b")
+
+
+def faults(raw: dict[str, Any], secret: frozenset[str] = frozenset()) -> dict[str, str]:
+    with pytest.raises(WrongConfiguration) as error:
+        check(raw, secret)
+    assert str(error.value).count("\n  - ") == len(error.value.faults)
+    return {fault.path: str(fault) for fault in error.value.faults}
+
+
+def test_the_defaults_are_the_papers() -> None:
+    course = check(SOUND)
+    assert course.storage.path == "jhub-pool/userdata"
+    assert (course.storage.dedup, course.storage.compression) == (True, "lz4")
+    assert (course.cluster.node_port, course.hub.student.storage_class) == (30080, "standard")
+    assert str(course.hub.student.storage) == "2Gi"
+
+
+def test_every_fault_is_told_at_once() -> None:
+    found = faults(
+        {
+            "storage": {"pool": "-rf", "qota": "1Gi", "quota": "big", "dedup": "maybe"},
+            "cluster": {"nodePort": 80, "listenAddress": "a.b"},
+            "hub": {"student": "x", "authentication": {"method": "dummy", "adminUsers": ["ok", "../x"]}},
+            "typo": 1,
+        }
+    )
+    assert set(found) == {
+        *("storage.pool", "storage.qota", "storage.quota", "storage.dedup"),
+        *("cluster.nodePort", "cluster.listenAddress"),
+        *("hub.student", "hub.authentication.adminUsers.1", "hub.authentication.method", "typo"),
+    }
+    assert "'-rf' was given" in found["storage.pool"]
+    assert "did you mean quota?" in found["storage.qota"]
+    assert "known here: cluster, course, hub, parts, storage" in found["typo"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "key", ["storage.pool", "storage.dataset", "cluster.name", "course.name", "storage.poolFile.path"]
+)
+def test_no_hostile_name_passes(key: str, name: str) -> None:
+    section, *keys = key.split(".")
+    value: Any = name
+    for part in reversed(keys):
+        value = {part: value}
+    if key == "storage.poolFile.path":
+        value["poolFile"]["size"] = "1Gi"
+    assert key in faults({**SOUND, section: value})
+
+
+@pytest.mark.parametrize("pool", ["mirror", "raidz2", "log", "cache", "spare", "draid1", "c0t0", "special"])
+def test_words_that_zfs_keeps_are_no_pool_names(pool: str) -> None:
+    assert "storage.pool" in faults({**SOUND, "storage": {"pool": pool}})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"hub": {"authentication": {"method": "dummy", "passwrd": "hunter2"}}},
+        {"hub": {"authentication": {"method": "dummy", "password": ["hunter2"]}}},
+        {"hub": {"authentication": "hunter2"}},
+        {"hub": "hunter2"},
+        {"hunter": "hunter2"},
+    ],
+)
+def test_what_may_be_a_secret_is_never_shown(raw: dict[str, Any]) -> None:
+    assert "hunter2" not in " ".join(faults(raw).values())
+
+
+def test_nothing_of_a_section_that_holds_a_secret_is_shown() -> None:
+    found = faults({"hub": {"student": {"storage": "hunter2"}}}, frozenset({"hub"}))
+    assert "hunter2" not in " ".join(found.values())
+    assert "hub.student.storage" in found
+
+
+def test_dummy_is_refused_outside_development() -> None:
+    dummy = {"authentication": {"method": "dummy"}}
+    assert "course.environment: development" in faults({"hub": dummy})["hub.authentication.method"]
+    assert check({"course": {"environment": "development"}, "hub": dummy})
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({"storage": {"onDestroy": "destroy"}}, "storage.confirmDestroy"),
+        ({"storage": {"onDestroy": "destroy", "confirmDestroy": "jhub-pool/other"}}, "storage.confirmDestroy"),
+        ({"storage": {"quota": "2Gi", "poolFile": {"path": "/p", "size": "1Gi"}}}, "storage.quota"),
+        ({"storage": {"poolFile": {"path": "/p", "size": "1Mi"}}}, "storage.poolFile.size"),
+        ({"cluster": {"apiPort": 30080}}, "cluster.apiPort"),
+        ({"hub": {"student": {"memory": {"limit": "1Mi"}}}}, "hub.student.memory.limit"),
+        ({"hub": {"student": {"cpu": {"guarantee": 2}}}}, "hub.student.cpu.limit"),
+        ({"hub": {"authentication": {}}}, "hub.authentication.adminUsers"),
+        ({"hub": {"authentication": {"adminUsers": ["prof"], "password": "x"}}}, "hub.authentication.password"),
+    ],
+)
+def test_rules_over_several_keys(raw: dict[str, Any], path: str) -> None:
+    assert path in faults({**({} if "hub" in raw else SOUND), **raw})
+
+
+def test_a_rule_is_silent_while_one_of_its_keys_is_unsound() -> None:
+    raw = {"storage": {"quota": "9Gi", "poolFile": {"path": "/p", "size": "big"}}, **SOUND}
+    assert set(faults(raw)) == {"storage.poolFile.size"}
+
+
+@pytest.mark.parametrize(("text", "size"), [("1", 1), ("4Ki", 4096), ("2Gi", 2 << 30), (512, 512), ("1Ti", 1 << 40)])
+def test_sizes_are_powers_of_1024(text: str | int, size: int) -> None:
+    assert Size.parse(text) == size
+
+
+@pytest.mark.parametrize("size", ["2Gi", "1500Mi", "1Ti", "513"])
+def test_a_size_is_shown_as_it_was_written(size: str) -> None:
+    assert str(Size.parse(size)) == size
+
+
+@pytest.mark.parametrize("text", ["2G", "2 Gi", "-1", "0", "0Gi", "1.5Gi", "", "Gi", True, 1.5, ["1Gi"]])
+def test_what_is_no_size_is_refused(text: Any) -> None:
+    assert "storage.quota" in faults({**SOUND, "storage": {"quota": text}})
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    course = check(SOUND)
+    with pytest.raises(ValueError, match="frozen"):
+        course.storage.pool = "other"  # type: ignore[misc]
+
+
+def test_the_schema_for_editors_is_up_to_date() -> None:
+    """`python -m config.schema > config/schema.json` mends it."""
+    assert json.loads((ROOT / "config" / "schema.json").read_text()) == json.loads(json.dumps(stack_schema()))
+
+
+def test_the_dev_stack_is_sound() -> None:
+    stack = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
+    assert check({key.removeprefix("coursehub:"): value for key, value in stack.items()}).course.name == "dev"
+
+
+def test_the_page_of_all_keys_is_up_to_date() -> None:
+    """`python -m config.page > docs/configuration.md` mends it."""
+    assert (ROOT / "docs" / "configuration.md").read_text() == page()
+    assert "`hub.student.memory.guarantee` | size" in page()
