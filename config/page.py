@@ -1,4 +1,4 @@
-"""`python -m config.page`: docs/configuration.md, one row for every key, from the models themselves. A test keeps it so."""
+"""`python -m config.page`: docs/configuration.md, one row for every key, from the models. A test keeps it so."""
 
 import json
 from collections.abc import Iterator

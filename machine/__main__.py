@@ -1,7 +1,7 @@
 """`python3 -m machine VERB`, as the Makefile calls it.
 
-`python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way` tells
-where those come from, `login URL` waits until somebody can log in.
+`python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way`
+tells where those come from, `login URL` waits until somebody can log in.
 """
 
 import importlib.util

@@ -1,14 +1,16 @@
 """The container images of a course, built from Debian's packages, PyPI and npm.
 
 Root file systems are made by debootstrap and imported. What comes from PyPI is installed in a container that is then
-committed: the server's own registry settings and certificates are mounted into it while it runs, so that nothing of
-them stays in the image. An image is there when Docker holds it with the recipe's key as a label.
+committed: the server's own registry settings and certificates are mounted into it while it runs, and never set in its
+environment, which a commit would keep, so that nothing of them stays in the image. An image is there when Docker holds
+it with the recipe's key as a label.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from offline.parts import KUBERNETES
@@ -18,6 +20,11 @@ HERE = Path(__file__).parent / "images"
 SUITE = "bookworm"
 LABEL = "coursehub.recipe"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+PIP_CONFIG = {Path("/etc/pip.conf"): "/etc/pip.conf", Path("~/.config/pip/pip.conf"): "/root/.config/pip/pip.conf"}
+REGISTRY_VARIABLES = (
+    *("http_proxy", "https_proxy", "no_proxy", "pip_proxy"),
+    *("pip_index_url", "pip_extra_index_url", "pip_trusted_host", "pip_default_timeout"),
+)
 
 NODE = f"coursehub/node:v{KUBERNETES}"
 HUB = "coursehub/hub:5.5.4"
@@ -25,9 +32,10 @@ PROXY = "coursehub/proxy:5.3.0"
 SINGLEUSER = "coursehub/singleuser:5.5.4"
 APP_BASE = f"coursehub/app-base:{SUITE}"
 NODE_ROOT = f"coursehub/node-root:{SUITE}"
+SMALL_ROOT = f"coursehub/small-root:{SUITE}"
 
 # iptables is for kube-proxy, which stands on the same base so that the node holds that only once.
-APP_PACKAGES = ("ca-certificates", "git", "iptables", "python3", "python3-venv", "tini")
+APP_PACKAGES = ("ca-certificates", "git", "python3", "python3-venv", "tini")
 # What kind's own node image installs, and the container runtime and policy tools that it brings as binaries.
 NODE_PACKAGES = (
     *(
@@ -45,6 +53,7 @@ NODE_PACKAGES = (
     ),
     *("containerd", "runc", "containernetworking-plugins", "libseccomp2", "pigz"),
     *("conntrack", "iptables", "nftables", "iproute2", "ipset", "ethtool", "socat", "nfs-common", "e2fsprogs"),
+    *("busybox-static", "netbase"),
 )
 
 
@@ -126,25 +135,34 @@ def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Wor
     def make(shop: Workshop) -> None:
         container = f"coursehub-build-{image.replace('/', '-').replace(':', '-')}"
         subprocess.run(["docker", "rm", "-f", container], capture_output=True, check=False)  # of an interrupted build
-        run = ["docker", "run", "--name", container, "--network", "host", "-v", f"{folder}:/recipe:ro"]
-        shop.run([*run, *registry_settings(), APP_BASE, "sh", "-eu", "/recipe/install.sh"])
+        settings = shop.out / "settings"
+        settings.touch(mode=0o600)
+        settings.write_text(exports(registry_settings(os.environ)))
+        mounts = {folder: "/recipe", settings: "/settings", CERTIFICATES: str(CERTIFICATES), **PIP_CONFIG}
+        found = [(source.expanduser(), target) for source, target in mounts.items() if source.expanduser().exists()]
+        options = ["--network=host", *(f"--volume={source}:{target}:ro" for source, target in found)]
+        script = ". /settings; . /recipe/install.sh"
+        shop.run(["docker", "run", "--name", container, *options, APP_BASE, "sh", "-euc", script])
         labelled = [f"LABEL {LABEL}={shop.key}", *changes]
         shop.run(
             ["docker", "commit", *(word for change in labelled for word in ("--change", change)), container, image]
         )
         shop.run(["docker", "rm", container])
+        settings.unlink()
 
     return make
 
 
-def registry_settings() -> list[str]:
-    """Options of `docker run` by which pip reaches its registry as it does on this server."""
-    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
-    options = [f"--env={name}" for name in proxies if name in os.environ]
-    for file in (CERTIFICATES, Path("/etc/pip.conf")):
-        if file.exists():
-            options += ["-v", f"{file}:{file}:ro"]
-    return [*options, f"--env=PIP_CERT={CERTIFICATES}"]
+def registry_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which pip reaches its registry as it does on this server."""
+    kept = {name: value for name, value in environment.items() if name.lower() in REGISTRY_VARIABLES}
+    # The certificates are mounted where Debian has its own, wherever they are on the server.
+    return {**kept, "PIP_CERT": str(CERTIFICATES)}
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines of shell that set the variables."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def make_proxy(shop: Workshop) -> None:
@@ -161,6 +179,16 @@ def docker_build(shop: Workshop, image: str, base: str, context: Path) -> None:
     shop.run(["docker", "build", "--label", f"{LABEL}={shop.key}", "--build-arg", f"BASE={base}", "-t", image, context])
 
 
+def make_small_root(shop: Workshop) -> None:
+    """The base of the images in the node, cut out of the node's own root."""
+    context = shop.out / "context"
+    shutil.copytree(HERE / "small-root", context)
+    mounts = [f"--volume={context}:/out", f"--volume={HERE / 'small-root'}:/recipe:ro"]
+    shop.run(["docker", "run", "--rm", "--network", "none", *mounts, NODE_ROOT, "sh", "-eu", "/recipe/files.sh"])
+    docker_build(shop, SMALL_ROOT, "scratch", context)
+    shutil.rmtree(context)
+
+
 def make_node(shop: Workshop) -> None:
     """The kind node image: Debian, kind's own node files, Kubernetes, and what the node loads and starts by itself."""
     context = shop.out / "context"
@@ -169,7 +197,7 @@ def make_node(shop: Workshop) -> None:
     (context / "node" / "Dockerfile").rename(context / "Dockerfile")
     shutil.copytree(shop.results["kind"] / "node-files", context / "kind-files")
     for name in ("kubernetes", "kube-router"):
-        shutil.copyfile(shop.results[name] / name, context / name)
+        shutil.copy(shop.results[name] / name, context / name)
     (context / "version").write_text(f"v{KUBERNETES}")
     shop.run(["docker", "save", "-o", context / "images.tar", *_images_of_the_node(shop)])
     docker_build(shop, NODE, NODE_ROOT, context)
@@ -182,7 +210,7 @@ def _images_of_the_node(shop: Workshop) -> list[str]:
     control_plane = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
     images = {name: f"{registry}/{name}:v{KUBERNETES}" for name in control_plane}
     # One image under four names; the program is chosen by the name it is called by.
-    _image_of_programs(shop, "kubernetes", list(images.values()), links=control_plane, base=APP_BASE)
+    _image_of_programs(shop, "kubernetes", list(images.values()), links=control_plane, base=SMALL_ROOT)
     single = {
         "etcd": f"{registry}/etcd:3.6.5-0",
         "coredns": f"{registry}/coredns/coredns:v1.12.1",
@@ -192,7 +220,7 @@ def _images_of_the_node(shop: Workshop) -> list[str]:
         _image_of_programs(shop, program, [image])
     # Its helper pods need a shell.
     provisioner = "coursehub/local-path-provisioner:0.0.30"
-    _image_of_programs(shop, "local-path-provisioner", [provisioner], base=APP_BASE)
+    _image_of_programs(shop, "local-path-provisioner", [provisioner], base=SMALL_ROOT)
     return [*images.values(), *single.values(), provisioner]
 
 
@@ -225,6 +253,7 @@ IMAGE_STEPS: list[Step] = [
     image_step("app-base", APP_BASE, imported(APP_BASE, "app-root"), needs=["app-root"]),
     root_step("node-root", NODE_PACKAGES),
     image_step("node-base", NODE_ROOT, imported(NODE_ROOT, "node-root"), needs=["node-root"]),
+    image_step("small-root", SMALL_ROOT, make_small_root, recipe=[HERE / "small-root"], needs=["node-base"]),
     image_step("hub", HUB, installed(HUB, HERE / "hub", _HUB_CHANGES), recipe=[HERE / "hub"], needs=["app-base"]),
     image_step("proxy", PROXY, make_proxy, recipe=[HERE / "proxy"], needs=["app-base"]),
     image_step(
@@ -241,7 +270,7 @@ IMAGE_STEPS: list[Step] = [
         recipe=[HERE / "node"],
         needs=[
             *("kubernetes", "etcd", "coredns", "local-path-provisioner", "kube-router", "pause", "kind"),
-            *("node-base", "app-base"),
+            *("node-base", "small-root"),
         ],
     ),
 ]

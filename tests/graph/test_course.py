@@ -74,9 +74,7 @@ def test_a_change_of_identity_deletes_before_it_makes_anew() -> pulumi.Output[No
         ({"cluster": '{"name": "other"}'}, {"cluster-kind"}),
     ],
 )
-def test_only_another_name_or_another_kind_configuration_replaces(
-    sections: dict[str, str], replaced: set[str]
-) -> None:
+def test_only_another_name_or_another_kind_configuration_replaces(sections: dict[str, str], replaced: set[str]) -> None:
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
         def check(graphs: list[dict[str, Registered]]) -> None:

@@ -14,7 +14,22 @@ from config.types import Size
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND: dict[str, Any] = {"hub": {"authentication": {"adminUsers": ["prof"]}}}
-HOSTILE = ("..", "-rf", "a b", "a;reboot", "$(id)", "`id`", "a\nb", "", "../x", "Ä", "а", "a" * 200, "a/../b", "a//b")
+HOSTILE = (
+    "..",
+    "-rf",
+    "a b",
+    "a;reboot",
+    "$(id)",
+    "`id`",
+    "a\nb",
+    "",
+    "../x",
+    "Ä",
+    "\u0430",
+    "a" * 200,
+    "a/../b",
+    "a//b",
+)
 
 
 def faults(raw: dict[str, Any], secret: frozenset[str] = frozenset()) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _kubespawner(singleuser: Values, namespace: str, release: str) -> dict[str, 
 
 
 def _storage(storage: Values) -> dict[str, Any]:
-    volumes, mounts = _listed(storage["extraVolumes"]), _listed(storage["extraVolumeMounts"])
+    volumes, mounts = _listed(storage.get("extraVolumes")), _listed(storage.get("extraVolumeMounts"))
     home = {"name": HOME, "mountPath": storage["homeMountPath"]}
     match storage["type"]:
         case "dynamic":
@@ -116,6 +116,6 @@ def _storage(storage: Values) -> dict[str, Any]:
             return {"volumes": volumes, "volume_mounts": mounts}
 
 
-def _listed(given: list[Any] | dict[str, Any]) -> list[Any]:
+def _listed(given: list[Any] | dict[str, Any] | None) -> list[Any]:
     """A list as it is; an object's values in the order of its keys."""
-    return given if isinstance(given, list) else [given[key] for key in sorted(given)]
+    return [given[key] for key in sorted(given)] if isinstance(given, dict) else given or []

@@ -1,0 +1,191 @@
+"""A course of the tests' own on a real cluster: a copy of the program with its own stack, pool, ports and state."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from machine.way import way
+from tests.host.conftest import forget_pool, zfs
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ("__main__.py", "Pulumi.yaml", "config", "plan", "components", "host", "offline/chart")
+NAME = "e2e"
+POOL = "e2e-pool"
+PORT, API_PORT = 31080, 31443
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack of the program, driven by the pulumi command as a user would."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def configure(self, **sections: Any) -> None:
+        """Write the stack's file: the tests' own course, with sections changed."""
+        config: dict[str, Any] = {
+            "course": {"name": NAME, "environment": "development"},
+            "parts": way(),
+            "storage": {
+                "pool": POOL,
+                "dataset": "userdata",
+                "quota": "3Gi",
+                "poolFile": {"path": str(self.folder.parent / "pool.img"), "size": "4Gi"},
+            },
+            "cluster": {"hostPort": PORT, "apiPort": API_PORT},
+            "hub": {
+                "student": {"memory": {"guarantee": "128Mi", "limit": "1Gi"}},
+                "authentication": {"method": "dummy"},
+            },
+        }
+        file = self.folder / f"Pulumi.{NAME}.yaml"
+        before = yaml.safe_load(file.read_text()) if file.exists() else {}
+        merged = {
+            f"coursehub:{key}": {**value, **sections.pop(key, {})} if isinstance(value, dict) else value
+            for key, value in config.items()
+        }
+        file.write_text(yaml.safe_dump({**(before or {}), "config": merged}))
+
+    def pulumi(self, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run pulumi to its end; stdout and stderr together as `stdout`."""
+        return subprocess.run(
+            ["pulumi", *argv, "--stack", NAME, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def up(self, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`pulumi up` without asking."""
+        return self.pulumi("up", "--yes", "--skip-preview", *argv, **environment)
+
+    def must(self, *argv: str) -> str:
+        """Run pulumi, which must succeed; what it said."""
+        done = self.pulumi(*argv)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def output(self, name: str) -> str:
+        """One output of the stack, also a secret one."""
+        return subprocess.run(
+            ["pulumi", "stack", "output", name, "--show-secrets", "--stack", NAME],
+            cwd=self.folder,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    def kubectl(self, *argv: str) -> str:
+        """Ask the cluster, from within its node."""
+        return docker(
+            "exec", f"coursehub-{NAME}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *argv
+        )
+
+    def kill_host_unit(self, unit: str, when: str) -> None:
+        """Start `pulumi up`, and SIGKILL the unit's process with all that it runs once `when` is in its output."""
+        up = subprocess.Popen(
+            ["pulumi", "up", "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert up.stdout is not None
+        for line in up.stdout:
+            if when in line:
+                break
+        time.sleep(5)
+        (pid,) = [pid for pid in _processes(f"-m host {unit} apply") if os.getpgid(pid) == pid or pid]
+        os.killpg(os.getpgid(pid), signal.SIGKILL)
+        up.stdout.read()
+        assert up.wait() != 0, "the unit was killed and the update succeeded all the same"
+
+
+def docker(*argv: str) -> str:
+    """Run docker, which must succeed; its stdout."""
+    return subprocess.run(["docker", *argv], check=True, capture_output=True, text=True).stdout
+
+
+def machine_state() -> dict[str, Any]:
+    """All that a preview could have changed on this machine."""
+    kubeconfigs = sorted((Path.home() / ".kube").glob("*")) if (Path.home() / ".kube").is_dir() else []
+    return {
+        "datasets": zfs("zfs", "list", "-H", "-o", "name,mountpoint,quota"),
+        "containers": sorted(docker("ps", "-aq").split()),
+        "kubeconfigs": {file.name: file.read_bytes() for file in kubeconfigs if file.is_file()},
+        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+    }
+
+
+def _processes(words: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if words in command and command.startswith("python3"):
+                found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack, not yet up. Whatever an interrupted run left behind is taken away first, and all of it at the end."""
+    forget_course()
+    base = tmp_path_factory.mktemp("course")
+    folder = base / "program"
+    for part in PROGRAM:
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    (base / "state").mkdir()
+    (base / "passphrase").write_text("only for the tests")
+    environment = {
+        **os.environ,
+        "PULUMI_BACKEND_URL": f"file://{base / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(base / "passphrase"),
+    }
+    found = Stack(folder, environment)
+    found.configure()
+    subprocess.run(["pulumi", "stack", "init", NAME], cwd=folder, env=environment, check=True, capture_output=True)
+    yield found
+    forget_course()
+
+
+def forget_course() -> None:
+    """Take away the tests' cluster and pool, which hold nothing but what the tests made."""
+    kubeconfig = Path.home() / ".kube" / f"coursehub-{NAME}.yaml"
+    subprocess.run(
+        ["kind", "delete", "cluster", "--name", f"coursehub-{NAME}", "--kubeconfig", str(kubeconfig)],
+        check=True,
+        capture_output=True,
+    )
+    kubeconfig.unlink(missing_ok=True)
+    forget_pool(POOL)
+
+
+def state_text(stack: Stack) -> str:
+    """Everything that the state folder holds, history and backups included."""
+    files = [file for file in (stack.folder.parent / "state").rglob("*") if file.is_file()]
+    assert files
+    return "\n".join(file.read_text(errors="replace") for file in files)
+
+
+def inspect(container: str) -> Any:
+    """What docker knows of a container."""
+    return json.loads(docker("inspect", container))[0]

@@ -1,0 +1,90 @@
+"""A real pool in a file, and the host units as `pulumi` runs them: processes with a specification on stdin."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+POOL_BYTES = 256 << 20
+
+
+def zfs(*argv: str) -> str:
+    """Run a command that must succeed; its stdout."""
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One host unit with its specification."""
+
+    name: str
+    spec: dict[str, Any]
+
+    def __call__(self, verb: str, **changed: Any) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end, with parts of the specification changed."""
+        return subprocess.run(
+            [sys.executable, "-m", "host", self.name, verb],
+            input=json.dumps({**self.spec, **changed}),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+
+    def start(self, verb: str) -> subprocess.Popen[str]:
+        """Start a verb in a process group of its own, so that it can be killed with all that it runs."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "host", self.name, verb],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(self.spec))
+        process.stdin.close()
+        return process
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Iterator[Unit]:
+    """The dataset unit with a pool of its own that does not exist yet; pool and mountpoint are taken away afterwards."""
+    pool = f"test{secrets.token_hex(4)}"
+    spec = {
+        "pool": pool,
+        "dataset": "userdata",
+        "compression": "gzip",
+        "dedup": True,
+        "quota": None,
+        "pool_file": {"path": str(tmp_path / "pools" / "pool.img"), "size": POOL_BYTES},
+        "destroy": False,
+    }
+    yield Unit("zfs", spec)
+    forget_pool(pool)
+
+
+def forget_pool(pool: str) -> None:
+    """Destroy a test's pool and take away its bare mountpoints."""
+    os.sync()
+    for _ in range(5):  # the first try may find a mount still held
+        if pool not in zfs("zpool", "list", "-H", "-o", "name").split():
+            break
+        subprocess.run(["zpool", "destroy", "-f", pool], check=False, capture_output=True)
+    bare = Path("/", pool)
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    assert not any(line.split()[4].startswith(f"{bare}/") for line in mounts)
+    subprocess.run(["chattr", "-R", "-i", str(bare)], check=False, capture_output=True)
+    for folder in sorted(bare.rglob("*"), reverse=True):
+        folder.rmdir()  # never recursively: it might be a mountpoint
+    if bare.is_dir():
+        bare.rmdir()

@@ -1,0 +1,175 @@
+"""The dataset unit against a real pool in a file."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.host.conftest import Unit, zfs
+
+
+def path(unit: Unit) -> str:
+    return f"{unit.spec['pool']}/{unit.spec['dataset']}"
+
+
+def mountpoint(unit: Unit) -> Path:
+    return Path("/", path(unit))
+
+
+def value(unit: Unit, key: str) -> str:
+    return zfs("zfs", "get", "-Hp", "-o", "value", key, path(unit)).strip()
+
+
+def test_the_dataset_is_made_with_its_pool_and_mounted(unit: Unit) -> None:
+    done = unit("apply")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["mountpoint"] == str(mountpoint(unit))
+    assert (value(unit, "dedup"), value(unit, "compression"), value(unit, "mounted")) == ("on", "gzip", "yes")
+    assert os.path.ismount(mountpoint(unit))
+
+
+def test_a_second_apply_changes_nothing(unit: Unit) -> None:
+    unit("apply")
+    again = unit("apply")
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_quota_and_compression_change_in_place_and_the_data_stays(unit: Unit) -> None:
+    unit("apply")
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    done = unit("apply", quota=64 << 20, compression="off")
+    assert done.returncode == 0, done.stderr
+    assert (value(unit, "quota"), value(unit, "compression")) == (str(64 << 20), "off")
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+    assert "quota" in done.stderr
+
+
+def test_a_quota_truly_stops_a_write(unit: Unit) -> None:
+    unit("apply", quota=16 << 20, compression="off", dedup=False)
+    written = 0
+    with (mountpoint(unit) / "big").open("wb", buffering=0) as file, pytest.raises(OSError, match="quota exceeded"):
+        while written < 32 << 20:
+            written += file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+    assert written <= 17 << 20
+
+
+def test_a_quota_below_what_is_used_is_refused(unit: Unit) -> None:
+    unit("apply", compression="off")
+    (mountpoint(unit) / "big").write_bytes(os.urandom(8 << 20))
+    zfs("zfs", "snapshot", f"{path(unit)}@flush")  # zfs-fuse counts late; a snapshot makes it count
+    done = unit("apply", quota=1 << 20)
+    assert done.returncode == 3
+    assert "raise the quota" in done.stderr
+    assert value(unit, "quota") == "0"
+
+
+def test_remove_keeps_the_data(unit: Unit) -> None:
+    unit("apply")
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    done = unit("remove")
+    assert done.returncode == 0
+    assert "kept" in done.stderr
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+
+
+def test_remove_destroys_only_what_was_confirmed(unit: Unit) -> None:
+    unit("apply")
+    zfs("zfs", "create", f"{unit.spec['pool']}/other")
+    done = unit("remove", destroy=True)
+    assert done.returncode == 0, done.stderr
+    assert path(unit) not in zfs("zfs", "list", "-H", "-o", "name").split()
+    assert f"{unit.spec['pool']}/other" in zfs("zfs", "list", "-H", "-o", "name").split()
+    assert unit("remove", destroy=True).returncode == 0, "what is gone is gone"
+
+
+def test_a_destruction_stops_at_a_clone_that_lives_elsewhere(unit: Unit) -> None:
+    unit("apply")
+    zfs("zfs", "snapshot", f"{path(unit)}@template")
+    zfs("zfs", "clone", f"{path(unit)}@template", f"{unit.spec['pool']}/home")
+    done = unit("remove", destroy=True)
+    assert done.returncode == 4
+    assert f"{unit.spec['pool']}/home" in zfs("zfs", "list", "-H", "-o", "name").split()
+
+
+def test_a_bare_mountpoint_refuses_writes(unit: Unit) -> None:
+    unit("apply")
+    zfs("zfs", "unmount", path(unit))
+    with pytest.raises(PermissionError):
+        (mountpoint(unit) / "astray").write_text("lost")
+    assert unit("apply").returncode == 0
+    assert os.path.ismount(mountpoint(unit))
+
+
+def test_an_exported_pool_is_found_again(unit: Unit) -> None:
+    unit("apply")
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    zfs("zpool", "export", unit.spec["pool"])
+    done = unit("apply")
+    assert done.returncode == 0, done.stderr
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+
+
+def test_a_file_that_holds_another_pool_is_left_alone(unit: Unit, tmp_path: Path) -> None:
+    unit("apply")
+    other = unit("apply", pool="otherpool")
+    assert other.returncode == 4
+    assert "otherpool" not in zfs("zpool", "list", "-H", "-o", "name").split()
+    assert value(unit, "mounted") == "yes"
+
+
+def test_a_missing_pool_is_told_with_the_remedy(unit: Unit) -> None:
+    done = unit("apply", pool_file=None)
+    assert done.returncode == 3
+    assert f"there is no ZFS pool {unit.spec['pool']} on this server" in done.stderr
+    assert "zpool create" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["..", "-rf", "a b", "a;b", "$(id)", "@x", "/etc"])
+def test_hostile_names_touch_nothing(unit: Unit, name: str) -> None:
+    for key in ("pool", "dataset"):
+        done = unit("apply", **{key: name})
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert unit.spec["pool"] not in zfs("zpool", "list", "-H", "-o", "name").split()
+    assert not Path(unit.spec["pool_file"]["path"]).exists()
+
+
+def test_observing_changes_nothing(unit: Unit) -> None:
+    done = unit("observe")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["there"] is False
+    assert not Path(unit.spec["pool_file"]["path"]).exists()
+
+
+def test_killed_anywhere_the_next_apply_finishes_the_work(unit: Unit) -> None:
+    """Twenty kills at random moments of an apply that takes about 0.3 s; afterwards all is as after one whole apply."""
+    moments = random.Random(20261123)
+    killed = 0
+    for _ in range(20):
+        process = unit.start("apply")
+        time.sleep(moments.uniform(0.02, 0.3))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        if killed % 5 == 4:
+            # Back to the start, so that kills fall on every step.
+            subprocess.run(["zfs", "destroy", path(unit)], check=False, capture_output=True)
+    assert killed > 0, "no apply was slow enough to be killed: the test proves nothing"
+    done = unit("apply")
+    assert done.returncode == 0, done.stderr
+    assert (value(unit, "mounted"), value(unit, "canmount"), value(unit, "dedup")) == ("yes", "on", "on")
+    assert unit("apply").stderr == ""
+
+
+def test_two_at_once_do_not_interleave(unit: Unit) -> None:
+    processes = [unit.start("apply") for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    assert value(unit, "mounted") == "yes"

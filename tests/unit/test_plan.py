@@ -1,0 +1,163 @@
+"""What kind and the chart are told: pure functions, each with what must hold."""
+
+from typing import Any
+
+import pytest
+
+from config.course import Course
+from config.faults import check
+from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
+from plan.kind_config import identity, kind_config
+from plan.next_steps import next_steps, url
+from plan.parts import MAKERS, REGISTRIES, parts
+
+
+def course(**sections: Any) -> Course:
+    return check({"hub": {"authentication": {"adminUsers": ["prof"]}}, **sections})
+
+
+def values(**sections: Any) -> dict[str, Any]:
+    chosen = course(**sections)
+    return hub_values(chosen, parts(chosen))
+
+
+DUMMY: dict[str, Any] = {"course": {"environment": "development"}, "hub": {"authentication": {"method": "dummy"}}}
+
+
+def test_the_node_sees_datasets_that_are_made_later() -> None:
+    (node,) = kind_config(course(), "node:v1", "/jhub-pool/userdata")["nodes"]
+    assert node["extraMounts"] == [
+        {
+            "hostPath": "/jhub-pool/userdata",
+            "containerPath": "/var/local-path-provisioner",
+            "propagation": "HostToContainer",
+        }
+    ]
+
+
+def test_the_api_server_is_reached_from_this_server_alone() -> None:
+    config = kind_config(course(cluster={"listenAddress": "0.0.0.0", "apiPort": 7000}), "node:v1", "/d")
+    assert config["networking"] == {"apiServerAddress": "127.0.0.1", "apiServerPort": 7000}
+    assert config["nodes"][0]["extraPortMappings"][0]["listenAddress"] == "0.0.0.0"
+
+
+def test_the_identity_is_that_of_the_whole_configuration() -> None:
+    one = kind_config(course(), "node:v1", "/d")
+    assert identity(one) == identity(kind_config(course(), "node:v1", "/d"))
+    assert len({identity(one), identity({**one, "name": "x"}), identity(kind_config(course(), "node:v2", "/d"))}) == 3
+
+
+def test_deleting_a_user_keeps_the_home() -> None:
+    assert values()["hub"]["config"]["KubeSpawner"]["delete_pvc"] is False
+
+
+def test_one_failing_student_cannot_restart_the_hub() -> None:
+    assert values()["hub"]["consecutiveFailureLimit"] == 0
+
+
+def test_no_secret_is_left_to_the_chart_to_draw() -> None:
+    config = values()["hub"]["config"]
+    assert config["ConfigurableHTTPProxy"]["auth_token"] == PROXY_TOKEN
+    assert config["JupyterHub"]["cookie_secret"] == COOKIE_SECRET
+    assert config["CryptKeeper"]["keys"] == [CRYPT_KEY]
+
+
+def test_only_three_pods_remain_on_one_node() -> None:
+    found = values()
+    assert not any(part["enabled"] for part in found["scheduling"].values())
+    assert not any(part["enabled"] for part in found["prePuller"].values())
+
+
+def test_every_pod_has_requests_and_limits() -> None:
+    found = values()
+    for resources in (found["hub"]["resources"], found["proxy"]["chp"]["resources"]):
+        assert set(resources) == {"requests", "limits"}
+        assert all(set(amounts) == {"cpu", "memory"} for amounts in resources.values())
+    assert all(found["singleuser"][kind][bound] for kind in ("cpu", "memory") for bound in ("guarantee", "limit"))
+
+
+@pytest.mark.parametrize(("size", "shown"), [("512Mi", "512M"), ("1Gi", "1G"), ("3Ki", "3K"), (1000, 1000)])
+def test_memory_is_written_as_jupyterhub_reads_it(size: str | int, shown: str | int) -> None:
+    memory = {"guarantee": size, "limit": "1Gi"}
+    hub = {"authentication": {"adminUsers": ["prof"]}, "student": {"memory": memory}}
+    assert values(hub=hub)["singleuser"]["memory"]["guarantee"] == shown
+
+
+def test_the_papers_claims() -> None:
+    storage = values()["singleuser"]["storage"]
+    assert (storage["type"], storage["capacity"], storage["dynamic"]) == (
+        "dynamic",
+        "2Gi",
+        {"storageClass": "standard"},
+    )
+    assert values()["proxy"]["service"] == {"type": "NodePort", "nodePorts": {"http": 30080}}
+
+
+def test_dummy_has_a_password_and_lets_everybody_in() -> None:
+    config = values(**DUMMY)["hub"]["config"]
+    assert config["DummyAuthenticator"] == {"password": PASSWORD}
+    assert config["Authenticator"] == {"allow_all": True}
+
+
+def test_a_list_of_students_lets_nobody_else_in() -> None:
+    hub = {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}}
+    assert values(hub=hub)["hub"]["config"]["Authenticator"] == {
+        "admin_users": ["prof"],
+        "allowed_users": ["ada"],
+        "allow_all": False,
+    }
+
+
+def test_native_accounts_wait_for_an_admin_and_lock_out_guessing() -> None:
+    native = values()["hub"]["config"]["NativeAuthenticator"]
+    assert native["open_signup"] is False
+    assert native["minimum_password_length"] >= 10
+    assert native["allowed_failed_logins"] > 0
+
+
+def lists_in(tree: Any) -> list[list[Any]]:
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else []
+    return [*([tree] if isinstance(tree, list) else []), *(found for part in inner for found in lists_in(part))]
+
+
+def test_no_list_of_the_values_is_empty() -> None:
+    """The Release drops empty lists, and the chart's default would stay."""
+    assert all(lists_in(values(**DUMMY)))
+
+
+def test_parts_of_the_makers_need_no_loading() -> None:
+    assert parts(course()) == MAKERS
+    assert values()["hub"].get("image") is None
+
+
+def test_parts_of_the_registries_are_loaded_from_this_server() -> None:
+    chosen = parts(course(parts="registries"))
+    assert chosen == REGISTRIES
+    assert set(chosen.local) == set(chosen.images.values())
+
+
+def test_an_image_of_ones_own_replaces_that_of_the_parts() -> None:
+    hub = {
+        "authentication": {"adminUsers": ["prof"]},
+        "images": {"singleuser": "registry.example/physics:1@sha256:" + "a" * 64},
+    }
+    found = values(parts="registries", hub=hub)
+    assert found["singleuser"]["image"]["name"] == "registry.example/physics"
+    assert found["singleuser"]["image"]["tag"] == "1@sha256:" + "a" * 64
+    assert "coursehub/singleuser:5.5.4" not in parts(course(parts="registries", hub=hub)).local
+
+
+def test_a_chart_of_ones_own_takes_no_version_of_another() -> None:
+    hub = {"authentication": {"adminUsers": ["prof"]}, "chart": "./my-chart"}
+    chosen = parts(course(hub=hub))
+    assert (chosen.chart, chosen.version, chosen.repository) == ("./my-chart", None, None)
+
+
+def test_the_address_is_one_that_a_browser_takes() -> None:
+    assert url(course()) == "http://127.0.0.1:30080"
+    assert url(course(cluster={"listenAddress": "0.0.0.0", "hostPort": 80})) == "http://localhost:80"
+
+
+def test_the_next_step_fits_the_way_to_log_in() -> None:
+    assert "let no students in" in next_steps(course(**DUMMY))
+    assert "/hub/signup as prof" in next_steps(course())
