@@ -43,6 +43,17 @@ def works(argv: Sequence[str]) -> bool:
         return False
 
 
+def said(argv: Sequence[str]) -> str:
+    """All that a command says which only asks, errors too; empty where it cannot be run."""
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=20, env={**os.environ, "PATH": _ADMIN_PATH}, check=False
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
+
+
 def there(program: str) -> bool:
     """Whether a program is installed, the administrator's folders included."""
     return shutil.which(program, path=_ADMIN_PATH) is not None

@@ -4,6 +4,8 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
+from machine.shell import NotReady
+
 MAKERS = ("get.pulumi.com", "kind.sigs.k8s.io", "registry-1.docker.io", "hub.jupyter.org")
 CHOICES = ("makers", "registries")
 VARIABLE = "COURSEHUB_WAY"
@@ -19,8 +21,13 @@ def resolves(host: str) -> bool:
 
 
 def way(environment: Mapping[str, str] = os.environ, resolves: Callable[[str], bool] = resolves) -> str:
-    """`makers` if all makers' names resolve, else `registries`; COURSEHUB_WAY decides where it is set."""
+    """`makers` if all makers' names resolve, else `registries`; COURSEHUB_WAY decides where it is set.
+
+    Raises NotReady if it is set to anything else.
+    """
     chosen = environment.get(VARIABLE)
-    if chosen in CHOICES:
+    if chosen and chosen not in CHOICES:
+        raise NotReady(f"{VARIABLE} is {chosen!r}: set it to {' or '.join(CHOICES)}, or not at all")
+    if chosen:
         return chosen
     return "makers" if all(resolves(host) for host in MAKERS) else "registries"

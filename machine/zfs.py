@@ -1,8 +1,10 @@
-"""ZFS: the kernel's where its module can be loaded, else zfs-fuse, which runs as a program."""
+"""ZFS: the kernel's where it has the module, else zfs-fuse, which runs as a program."""
 
+import errno
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from machine.packages import FUSE_ZFS, KERNEL_ZFS, install
@@ -13,50 +15,64 @@ _START_SECONDS = 30
 
 def ready() -> None:
     """Have a ZFS that answers, with every dataset mounted. Raises NotReady."""
-    if works(["zpool", "list"]):
-        return
-    if kernel_takes_modules():
-        install(KERNEL_ZFS)
-        root(["modprobe", "zfs"])
-        return
-    if not there("zfs-fuse"):
-        say("this kernel takes no modules: using zfs-fuse, a slower ZFS without lz4")
-    install(FUSE_ZFS)
-    if not works(["zpool", "list"]):
-        _start_fuse()
+    answers = works(["zpool", "list"])
+    dead = dead_mounts(Path("/proc/self/mountinfo").read_text(), is_dead)
+    for mount in dead:  # before a new daemon mounts over them
+        root(["umount", "-l", mount])
+    if not answers:
+        _start()
+    if dead or not answers:
+        # A new daemon knows its pools again but mounts nothing.
+        say("mounting the datasets")
+        root(["zfs", "mount", "-a"])
 
 
-def kernel_takes_modules() -> bool:
-    """Whether the kernel has ZFS, or a folder of modules to load it from."""
-    return Path("/dev/zfs").exists() or Path("/lib/modules", os.uname().release).is_dir()
-
-
-def dead_mounts(mountinfo: str) -> list[str]:
+def dead_mounts(mountinfo: str, dead: Callable[[str], bool]) -> list[str]:
     """The mounts that a zfs-fuse left behind when it died, deepest first. Read from proc(5) mountinfo."""
     found = []
     for line in mountinfo.splitlines():
         fields = line.split(" ")
-        kind = fields[fields.index("-") + 1]
-        if kind == "fuse.zfs" or (kind == "fuse" and fields[4] == "/zfs-kstat"):
+        kind, source = fields[fields.index("-") + 1 :][:2]
+        if (kind == "fuse.zfs" or (kind, source) == ("fuse", "kstat")) and dead(fields[4]):
             found.append(fields[4])
     return sorted(found, key=lambda path: path.count("/"), reverse=True)
+
+
+def is_dead(mount: str) -> bool:
+    """Whether the daemon behind a mount is gone."""
+    try:
+        os.statvfs(mount)  # stat(2) would be answered from the kernel's memory for an hour
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
+def _start() -> None:
+    if not there("zfs-fuse") and (Path("/dev/zfs").exists() or works(["modinfo", "zfs"])):
+        install(KERNEL_ZFS)
+        root(["modprobe", "zfs"])
+        return
+    if not there("zfs-fuse"):
+        say(
+            "this kernel has no ZFS (its module is zfs-dkms on Debian): using zfs-fuse, slower and for some 1,000 homes"
+        )
+        install(FUSE_ZFS)
+    if not works(["zpool", "list"]):
+        _start_fuse()
 
 
 def _start_fuse() -> None:
     if os.geteuid() != 0:
         raise NotReady("zfs-fuse is not running and this server has no ZFS in its kernel: run `make up` as root")
-    for mount in dead_mounts(Path("/proc/self/mountinfo").read_text()):
-        root(["umount", "-l", mount])
     say("starting zfs-fuse")
     STATE.mkdir(parents=True, exist_ok=True)
+    Path("/run/lock").mkdir(parents=True, exist_ok=True)  # zfs-fuse keeps its lock there, and no systemd made it
     with (STATE / "zfs-fuse.log").open("a") as log:
-        subprocess.Popen(
+        daemon = subprocess.Popen(
             ["zfs-fuse", "--no-daemon"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     deadline = time.monotonic() + _START_SECONDS
     while not works(["zpool", "list"]):
-        if time.monotonic() > deadline:
-            raise NotReady(f"zfs-fuse does not answer after {_START_SECONDS} s: {STATE / 'zfs-fuse.log'} tells why")
-        time.sleep(0.3)
-    # A new daemon knows its pools again but mounts nothing.
-    root(["zfs", "mount", "-a"])
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            raise NotReady(f"zfs-fuse does not answer: the system's log, or {STATE / 'zfs-fuse.log'}, tells why")
+        time.sleep(0.2)

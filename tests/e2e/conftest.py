@@ -97,24 +97,17 @@ class Stack:
         )
 
     def kill_host_unit(self, unit: str, when: str) -> None:
-        """Start `pulumi up`, and SIGKILL the unit's process with all that it runs once `when` is in its output."""
-        up = subprocess.Popen(
-            ["pulumi", "up", "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert up.stdout is not None
-        for line in up.stdout:
-            if when in line:
-                break
-        time.sleep(5)
-        (pid,) = [pid for pid in _processes(f"-m host {unit} apply") if os.getpgid(pid) == pid or pid]
-        os.killpg(os.getpgid(pid), signal.SIGKILL)
-        up.stdout.read()
-        assert up.wait() != 0, "the unit was killed and the update succeeded all the same"
+        """Start `pulumi up`; 5 s after it says `when`, SIGKILL the unit's process with all that it runs."""
+        argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"]
+        pipe, both = subprocess.PIPE, subprocess.STDOUT
+        with subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=pipe, stderr=both, text=True) as up:
+            assert up.stdout is not None
+            assert any(when in line for line in up.stdout), f"`{when}` was never said"
+            time.sleep(5)
+            (pid,) = _processes(f"-m host {unit} apply")
+            os.killpg(os.getpgid(pid), signal.SIGKILL)
+            up.stdout.read()
+        assert up.returncode != 0, "the unit was killed and the update succeeded all the same"
 
 
 def docker(*argv: str) -> str:
@@ -123,13 +116,13 @@ def docker(*argv: str) -> str:
 
 
 def machine_state() -> dict[str, Any]:
-    """All that a preview could have changed on this machine."""
+    """What a preview could have changed on this machine: others may be at work on it too."""
     kubeconfigs = sorted((Path.home() / ".kube").glob("*")) if (Path.home() / ".kube").is_dir() else []
     return {
         "datasets": zfs("zfs", "list", "-H", "-o", "name,mountpoint,quota"),
-        "containers": sorted(docker("ps", "-aq").split()),
+        "clusters": docker("ps", "-a", "--filter", "name=coursehub-", "--format", "{{.ID}} {{.Names}} {{.State}}"),
         "kubeconfigs": {file.name: file.read_bytes() for file in kubeconfigs if file.is_file()},
-        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "zfs" in line],
     }
 
 

@@ -45,8 +45,12 @@ class Student:
             if time.monotonic() - start > _SERVER_SECONDS:
                 raise TimeoutError(f"{self.name}'s server is not ready after {_SERVER_SECONDS} s: {self._server()}")
             time.sleep(0.5)
-        # The server knows the student once the hub's OAuth has sent the browser round.
-        self.session.get(f"{self.url}/user/{self.name}/lab", timeout=60).raise_for_status()
+        # The server knows the student once the hub has sent the browser round. After a restart of the node the hub
+        # takes a while to mend the way to a server that runs again.
+        while not (page := self.session.get(f"{self.url}/user/{self.name}/lab", timeout=60)).ok:
+            if time.monotonic() - start > _SERVER_SECONDS:
+                page.raise_for_status()
+            time.sleep(1)
         return time.monotonic() - start
 
     def stop_server(self) -> None:

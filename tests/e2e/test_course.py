@@ -1,10 +1,11 @@
-"""A whole course, from nothing to nothing, in the order in which a lecturer meets it. Each test goes on from the last."""
+"""A whole course, from nothing to nothing, in the order a lecturer meets it: each test goes on from the last."""
 
 import socket
 from pathlib import Path
 
 import pytest
 
+from machine.login import wait_for_login
 from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker, inspect, machine_state, state_text
 from tests.e2e.student import LoginRefusedError, Student
 from tests.host.conftest import zfs
@@ -22,6 +23,13 @@ def ada(stack: Stack) -> Student:
     return student
 
 
+def test_a_preview_changes_nothing_on_the_machine(stack: Stack) -> None:
+    before = machine_state()
+    said = stack.must("preview")
+    assert "10 to create" in said
+    assert machine_state() == before
+
+
 def test_a_wrong_configuration_touches_nothing(stack: Stack) -> None:
     before = machine_state()
     stack.configure(storage={"quota": "much"}, cluster={"nodePort": 80})
@@ -32,13 +40,6 @@ def test_a_wrong_configuration_touches_nothing(stack: Stack) -> None:
     assert "Traceback" not in done.stdout
     assert machine_state() == before
     stack.configure()
-
-
-def test_a_preview_changes_nothing_on_the_machine(stack: Stack) -> None:
-    before = machine_state()
-    said = stack.must("preview")
-    assert "10 to create" in said
-    assert machine_state() == before
 
 
 def test_a_missing_pool_is_told(stack: Stack) -> None:
@@ -168,7 +169,7 @@ def test_network_policies_are_enforced(stack: Stack) -> None:
 def test_enforcement_and_work_survive_a_restart_of_the_node(stack: Stack) -> None:
     docker("restart", NODE)
     stack.must("up", "--yes", "--skip-preview")
-    stack.kubectl("-n", "jhub", "rollout", "status", "deployment/hub", "deployment/proxy", "--timeout=180s")
+    wait_for_login(URL, stack.output("password"))
     student = ada(stack)
     assert student.read_file("notes.txt") == "first lecture"
     assert "active" in docker("exec", NODE, "systemctl", "is-active", "kube-router")

@@ -64,7 +64,7 @@ class _Monitor(mocks.MockMonitor):
                 replace_on_changes=tuple(request.replaceOnChanges),
                 secret_outputs=tuple(request.additionalSecretOutputs),
             )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def _name(urn: str) -> str:
@@ -78,7 +78,7 @@ def run_program(config: Mapping[str, Any]) -> pulumi.Output[dict[str, Registered
     set_all_config({f"coursehub:{key}": value for key, value in config.items()}, [])
     exported: dict[str, Any] = {}
     export = pulumi.export
-    pulumi.export = exported.__setitem__  # the mocks keep no stack outputs
+    pulumi.export = exported.__setitem__  # type: ignore[assignment] # the mocks keep no stack outputs
     try:
         runpy.run_path(str(ROOT / "__main__.py"))
     finally:

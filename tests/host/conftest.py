@@ -58,7 +58,7 @@ class Unit:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Iterator[Unit]:
-    """The dataset unit with a pool of its own that does not exist yet; pool and mountpoint are taken away afterwards."""
+    """The dataset unit with a pool of its own that does not exist yet; both are taken away afterwards."""
     pool = f"test{secrets.token_hex(4)}"
     spec = {
         "pool": pool,
