@@ -20,7 +20,7 @@ up: ready stack ## bring the course up (or up to date), wait for a login, print 
 preview: .venv/ready stack ## what `make up` would change; changes nothing
 	@$(ENV) pulumi preview --diff --stack $(STACK)
 
-down: .venv/ready ## remove hub and cluster; the students' work is kept
+down: stack ## remove hub and cluster; the students' work is kept
 	@$(ENV) pulumi destroy --yes --skip-preview --stack $(STACK)
 
 password: ## the password of a development stack
@@ -45,6 +45,7 @@ clean: ## forget the virtual environment; state, tools and students' work stay
 
 .PHONY: stack
 stack: .venv/ready
+	@$(PYTHON) -m machine unlock $(STACK)
 	@$(ENV) pulumi stack select --create $(STACK) >/dev/null
 	@$(ENV) pulumi config get parts --stack $(STACK) >/dev/null 2>&1 || { \
 	  way=$$($(PYTHON) -m machine way); pulumi config set parts "$$way" --stack $(STACK); \

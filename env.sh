@@ -9,4 +9,6 @@ export PULUMI_BACKEND_URL="file://$coursehub_state"
 export PULUMI_CONFIG_PASSPHRASE_FILE="$coursehub_state/passphrase"
 export PULUMI_SKIP_UPDATE_CHECK=true
 export VIRTUAL_ENV="$PWD/.venv"
-export PATH="${COURSEHUB_CACHE:-$HOME/.cache/coursehub}/tools:$VIRTUAL_ENV/bin:$PATH"
+coursehub_cache="${COURSEHUB_CACHE:-$HOME/.cache/coursehub}"
+export PULUMI_HOME="$coursehub_cache/pulumi"
+export PATH="$coursehub_cache/tools:$VIRTUAL_ENV/bin:$PATH"

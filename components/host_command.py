@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,16 @@ def host_command(
             additional_secret_outputs=["stdout"] if secret else None,
         ),
     )
+
+
+def run_unit(unit: str, spec: Mapping[str, Any]) -> None:
+    """Apply a unit at once, outside the graph. Raises pulumi.RunError with the unit's words if it fails."""
+    argv = [sys.executable, "-m", "host", unit, "apply"]
+    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise pulumi.RunError(done.stderr.strip())
+    for line in done.stderr.splitlines():
+        pulumi.log.info(line)
 
 
 def result(command: local.Command, key: str) -> pulumi.Output[str]:

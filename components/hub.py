@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
-from components.host_command import host_command
+from components.host_command import host_command, run_unit
 from config.course import Course
 from plan.hub_values import NAMESPACE, PASSWORD, SECRET_BYTES, SecretRef, hub_values
 from plan.parts import Parts
@@ -37,6 +37,7 @@ class Hub(pulumi.ComponentResource):
         own = course.hub.authentication.password
         if own is not None:
             secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
+        mend_interrupted_release(course.cluster_name)
         in_cluster = pulumi.ResourceOptions(
             parent=self,
             provider=cluster.provider,
@@ -62,6 +63,12 @@ class Hub(pulumi.ComponentResource):
         self.password = secrets[PASSWORD.name]
         self.status = self.release.status.apply(lambda status: status.status)
         self.register_outputs({"status": self.status})
+
+
+def mend_interrupted_release(cluster: str) -> None:
+    """Let Helm go on where it was killed. No resource: nothing of it is worth keeping, and a preview must not do it."""
+    if not pulumi.runtime.is_dry_run():
+        run_unit("release", {"cluster": cluster, "namespace": NAMESPACE, "release": RELEASE})
 
 
 def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str]]) -> Any:

@@ -65,7 +65,7 @@ def succeeds(argv: Argv) -> bool:
     """Whether a command that only asks ends well."""
     try:
         run(argv)
-    except CommandFailed:
+    except (CommandFailed, Refused):
         return False
     return True
 

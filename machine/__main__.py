@@ -1,7 +1,7 @@
 """`python3 -m machine VERB`, as the Makefile calls it.
 
 `python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way`
-tells where those come from, `login URL` waits until somebody can log in.
+tells where those come from, `login URL` waits until somebody can log in, `unlock STACK` forgets a killed pulumi.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from machine import engine, makers, packages, zfs
+from machine import engine, locks, makers, packages, zfs
 from machine.login import wait_for_login
 from machine.shell import NotReady, say, there
 from machine.way import VARIABLE, way
@@ -55,18 +55,24 @@ def login(url: str) -> None:
     wait_for_login(url, sys.stdin.read().strip())
 
 
+def unlock(stack: str) -> None:
+    """Take away what a killed pulumi left on the stack."""
+    locks.forget_dead_locks(locks.state_folder(), stack)
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "python": python,
     "ready": ready,
     "parts": parts,
     "way": lambda: print(way()),
     "login": login,
+    "unlock": unlock,
 }
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in VERBS or len(argv) != (2 if argv[0] == "login" else 1):
-        print("usage: python3 -m machine python | ready | parts | way | login URL", file=sys.stderr)
+    if not argv or argv[0] not in VERBS or len(argv) != (2 if argv[0] in ("login", "unlock") else 1):
+        print("usage: python3 -m machine python | ready | parts | way | login URL | unlock STACK", file=sys.stderr)
         return 2
     try:
         VERBS[argv[0]](*argv[1:])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from machine.packages import DOCKER_CLIENT, install
 from machine.shell import STATE, NotReady, root, said, say, works
 from machine.zfs import is_dead
 
@@ -27,6 +28,7 @@ def ready() -> None:
     Raises NotReady.
     """
     share_mounts()
+    install(DOCKER_CLIENT)
     if not works(["docker", "version"]):
         _start()
     _restart_blind_nodes()

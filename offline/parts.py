@@ -17,15 +17,18 @@ GO = Path(__file__).parent / "go"
 PULUMI = "3.259.0"
 KUBERNETES = "1.34.4"
 KUBERNETES_PROVIDER = "4.25.0"
+COMMAND_PROVIDER = "1.2.1"  # of the SDK that the stand-in serves
 
-# Programs that run on the server, by the step that makes them; all others live in images.
-ON_THE_SERVER = {
+# What runs on the server, by the step that makes it; all else lives in images.
+PROGRAMS = {
     "pulumi": ("pulumi",),
     "pulumi-language-python": ("pulumi-language-python", "pulumi-language-python-exec"),
-    "pulumi-kubernetes": ("pulumi-resource-kubernetes",),
-    "command": ("pulumi-resource-command",),
     "kind": ("kind",),
     "kubernetes": ("kubectl",),
+}
+PLUGINS = {
+    "command": ("pulumi-resource-command", f"resource-command-v{COMMAND_PROVIDER}"),
+    "pulumi-kubernetes": ("pulumi-resource-kubernetes", f"resource-kubernetes-v{KUBERNETES_PROVIDER}"),
 }
 
 
@@ -143,13 +146,22 @@ TOOL_STEPS: list[Step] = [
 
 
 def link_tools(results: Mapping[str, Path], cache: Path) -> Path:
-    """Put the server's programs into one folder for PATH; the folder."""
+    """Put the server's programs into a folder for PATH, and Pulumi's plugins where it looks for them; the first folder.
+
+    Hard links: pulumi takes a language host for its own only where both really lie in one folder.
+    """
     tools = cache / "tools"
-    tools.mkdir(exist_ok=True)
-    for step, programs in ON_THE_SERVER.items():
+    for step, programs in PROGRAMS.items():
         for program in programs:
-            fresh = tools / f".{program}"
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(results[step] / program)
-            fresh.replace(tools / program)
+            _link(results[step] / program, tools / program)
+    for step, (program, plugin) in PLUGINS.items():
+        _link(results[step] / program, cache / "pulumi" / "plugins" / plugin / program)
     return tools
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}")
+    fresh.unlink(missing_ok=True)
+    fresh.hardlink_to(source.resolve())
+    fresh.replace(target)

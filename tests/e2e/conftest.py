@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,18 +96,36 @@ class Stack:
             "exec", f"coursehub-{NAME}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *argv
         )
 
-    def kill_host_unit(self, unit: str, when: str) -> None:
+    def kill_host_unit(self, unit: str, *, when: str) -> None:
         """Start `pulumi up`; 5 s after it says `when`, SIGKILL the unit's process with all that it runs."""
+
+        def kill() -> None:
+            time.sleep(5)
+            (unit_process,) = _processes(f"-m host {unit} apply")
+            os.killpg(os.getpgid(unit_process), signal.SIGKILL)
+
+        self._up_until(when, kill)
+
+    def kill_pulumi(self, *, when: str) -> None:
+        """Start `pulumi up`; 2 s after it says `when`, SIGKILL pulumi, its plugins and the program, all at once."""
+
+        def kill() -> None:
+            time.sleep(2)
+            for process in _processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
+                if process != os.getpid():
+                    os.kill(process, signal.SIGKILL)
+
+        self._up_until(when, kill)
+
+    def _up_until(self, when: str, kill: Callable[[], None]) -> None:
         argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"]
         pipe, both = subprocess.PIPE, subprocess.STDOUT
         with subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=pipe, stderr=both, text=True) as up:
             assert up.stdout is not None
             assert any(when in line for line in up.stdout), f"`{when}` was never said"
-            time.sleep(5)
-            (pid,) = _processes(f"-m host {unit} apply")
-            os.killpg(os.getpgid(pid), signal.SIGKILL)
+            kill()
             up.stdout.read()
-        assert up.returncode != 0, "the unit was killed and the update succeeded all the same"
+        assert up.returncode != 0, "something was killed and the update succeeded all the same"
 
 
 def docker(*argv: str) -> str:
@@ -126,12 +144,13 @@ def machine_state() -> dict[str, Any]:
     }
 
 
-def _processes(words: str) -> list[int]:
+def _processes(words: str, file: str = "cmdline") -> list[int]:
+    """The processes that have `words` in their command line, or in another file of /proc. Shells are not meant."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if words in command and command.startswith("python3"):
+            text = (folder / file).read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if words in text and (folder / "comm").read_text().strip() not in ("sh", "bash"):
                 found.append(int(folder.name))
     return found
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from machine.locks import forget_dead_locks
 from machine.login import wait_for_login
 from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker, inspect, machine_state, state_text
 from tests.e2e.student import LoginRefusedError, Student
@@ -70,10 +71,18 @@ def test_a_stopped_docker_is_told(stack: Stack) -> None:
 def test_a_cluster_killed_while_it_is_made_is_finished_by_the_next_up(stack: Stack) -> None:
     stack.kill_host_unit("kind", when="creating cluster")
     half_made = inspect(NODE)["Id"]
+    # The next up makes the cluster whole, and is itself killed later on.
+    stack.kill_pulumi(when="hub-release creating")
+    assert inspect(NODE)["Id"] != half_made
+
+
+def test_a_release_killed_while_it_is_made_is_finished_by_the_next_up(stack: Stack) -> None:
+    assert "pending-install" in stack.kubectl("-n", "jhub", "get", "secrets", "-l", "owner=helm", "--show-labels")
+    assert "locked" in stack.up().stdout
+    forget_dead_locks(stack.folder.parent / "state", NAME)
     done = stack.up()
     assert done.returncode == 0, done.stdout
-    assert "unfinished or not as configured: making it anew" in done.stdout
-    assert inspect(NODE)["Id"] != half_made
+    assert "was interrupted: forgetting secret/sh.helm.release.v1.jupyterhub.v1" in done.stdout
     assert stack.output("release") == "deployed"
     assert stack.output("url") == URL
 

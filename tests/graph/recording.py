@@ -72,9 +72,9 @@ def _name(urn: str) -> str:
 
 
 def run_program(config: Mapping[str, Any]) -> pulumi.Output[dict[str, Registered]]:
-    """Run `__main__.py` with a configuration; what it registered, once all outputs have settled."""
+    """Run `__main__.py`, as at preview, with a configuration; what it registered, once all outputs have settled."""
     monitor = _Monitor()
-    mocks.set_mocks(mocks=_Answers(), project="coursehub", stack="dev", monitor=monitor)
+    mocks.set_mocks(mocks=_Answers(), project="coursehub", stack="dev", monitor=monitor, preview=True)
     set_all_config({f"coursehub:{key}": value for key, value in config.items()}, [])
     exported: dict[str, Any] = {}
     export = pulumi.export
