@@ -47,6 +47,6 @@ class Cluster(pulumi.ComponentResource):
             kubeconfig=self.kubeconfig,
             # While the kubeconfig is unknown at preview, this tells that the cluster is still the same one.
             cluster_identifier=identity(config),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, replace_with=[self.command], deleted_with=self.command),
         )
         self.register_outputs({"kubeconfig": self.kubeconfig})

@@ -37,7 +37,7 @@ def host_command(
         update=f"python3 -m host {unit} apply",
         delete=f"python3 -m host {unit} remove",
         stdin=json.dumps(spec, sort_keys=True),
-        environment={"COURSEHUB_HOST_VERSION": host_version()},
+        environment={"COURSEHUB_HOST_VERSION": tree_hash(ROOT / "host")},
         triggers=list(identity),
         logging=local.Logging.NONE if secret else local.Logging.STDERR,
         add_previous_output_in_env=secret,
@@ -66,9 +66,9 @@ def result(command: local.Command, key: str) -> pulumi.Output[str]:
 
 
 @functools.cache
-def host_version() -> str:
-    """A hash of host/, 16 hexadecimal digits."""
+def tree_hash(folder: Path) -> str:
+    """A hash of a folder's files, 16 hexadecimal digits: an edit that pulumi would not see changes an input by it."""
     digest = hashlib.sha256()
-    for file in sorted((ROOT / "host").glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
-from components.host_command import host_command, run_unit
+from components.host_command import ROOT, host_command, run_unit, tree_hash
 from config.course import Course
 from plan.hub_values import NAMESPACE, PASSWORD, SECRET_BYTES, SecretRef, hub_values
 from plan.parts import Parts
@@ -41,8 +41,10 @@ class Hub(pulumi.ComponentResource):
         in_cluster = pulumi.ResourceOptions(
             parent=self,
             provider=cluster.provider,
-            # They end with the cluster; to uninstall them first would only fail where it is broken.
-            deleted_with=cluster.command,
+            # They end with the cluster, and begin anew with it. Were the old ones deleted after a new cluster has taken
+            # the old one's place, the new ones would be hit.
+            deleted_with=cluster.provider,
+            replace_with=[cluster.command],
         )
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace", metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NAMESPACE), opts=in_cluster
@@ -55,6 +57,7 @@ class Hub(pulumi.ComponentResource):
             version=parts.version,
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=parts.repository) if parts.repository else None,
             values=with_secrets(hub_values(course, parts), secrets),
+            description=f"chart {tree_hash(ROOT / parts.chart)}" if (ROOT / parts.chart).is_dir() else None,
             atomic=True,
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,

@@ -40,7 +40,7 @@ def parts() -> None:
 
     packages.install(packages.FOR_REGISTRIES)
     if not there("go"):
-        raise NotReady("Go is not on this server: install Go 1.24 or newer; with it the tools are built")
+        raise NotReady("Go is not on this server: install Go 1.26 or newer; with it the tools are built")
     if build_all() != 0:
         raise NotReady("the parts could not be built; run it again to go on from there")
 

@@ -1,7 +1,7 @@
 """`python3 -m offline`: build what the cache lacks and print the folder with the tools.
 
-Needs Go (1.24 or newer), npm, debootstrap and a running Docker Engine. The cache is $COURSEHUB_CACHE, else
-~/.cache/coursehub.
+Needs Go (1.26, or from 1.21 on one that fetches it), npm, debootstrap and a running Docker Engine. The cache
+is $COURSEHUB_CACHE, else ~/.cache/coursehub.
 """
 
 import os

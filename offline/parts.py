@@ -56,9 +56,9 @@ def go_build(shop: Workshop, folder: Path, package: str, out: Path, flags: str, 
     shop.run(build, cwd=folder, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"})
 
 
-def module_folder(folder: Path, module: str) -> Path:
+def module_folder(shop: Workshop, folder: Path, module: str) -> Path:
     """Where Go keeps the source of a module that `folder` requires."""
-    subprocess.run(["go", "mod", "download", module], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    shop.run(["go", "mod", "download", module], cwd=folder)
     found = subprocess.run(
         ["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=folder, check=True, capture_output=True, text=True
     )
@@ -85,7 +85,7 @@ def _kind() -> Step:
     def make(shop: Workshop) -> None:
         step.make(shop)
         # The node image is made of them: entrypoint, units and slices as this version of kind expects them.
-        source = module_folder(GO / "kind", "sigs.k8s.io/kind") / "images" / "base" / "files"
+        source = module_folder(shop, GO / "kind", "sigs.k8s.io/kind") / "images" / "base" / "files"
         shutil.copytree(source, shop.out / "node-files")
 
     return Step(step.name, make, recipe=step.recipe, pins=step.pins)
@@ -97,7 +97,7 @@ def _language_python() -> Step:
 
     def make(shop: Workshop) -> None:
         step.make(shop)
-        sdk = module_folder(GO / "pulumi", "github.com/pulumi/pulumi/sdk/v3")
+        sdk = module_folder(shop, GO / "pulumi", "github.com/pulumi/pulumi/sdk/v3")
         launcher = shop.out / "pulumi-language-python-exec"
         shutil.copyfile(sdk / "python" / "cmd" / launcher.name, launcher)
         launcher.chmod(0o755)
@@ -114,7 +114,7 @@ def _kubernetes_provider() -> Step:
         # The provider embeds its schema, 7 MB, which its module holds: it is put beside our main for the build.
         source = shop.out / "source"
         shutil.copytree(folder, source)
-        embedded = module_folder(folder, module) / "cmd" / "pulumi-resource-kubernetes"
+        embedded = module_folder(shop, folder, module) / "cmd" / "pulumi-resource-kubernetes"
         for name in ("schema.json", "terraform-mapping.json"):
             content = json.loads((embedded / name).read_text())
             (source / name).write_text(json.dumps(content, separators=(",", ":")))

@@ -36,6 +36,8 @@ class Workshop:
     def run(self, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a command with its output in the step's log. Raises BuildError if it fails."""
         words = [str(word) for word in argv]
+        if shutil.which(words[0]) is None:
+            raise BuildError(f"`{words[0]}` is needed and not on this server: install it, then run this again")
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(words)}\n")
             log.flush()

@@ -53,8 +53,12 @@ def _hub(course: Course, parts: Parts) -> Values:
             # Drawn once and kept: what the chart draws itself would roll hub and proxy.
             "ConfigurableHTTPProxy": {"auth_token": PROXY_TOKEN},
             "CryptKeeper": {"keys": [CRYPT_KEY]},
-            # Deleting a user must not delete the home; KubeSpawner's default would.
-            "KubeSpawner": {"delete_pvc": False},
+            "KubeSpawner": {
+                # Deleting a user must not delete the home; KubeSpawner's default would.
+                "delete_pvc": False,
+                # The hub's database outlives the cluster; remembered claims would be taken for there in a new one.
+                "remember_pvc_name": False,
+            },
         },
         "db": {"type": "sqlite-pvc", "pvc": {"storage": "1Gi", "storageClassName": course.hub.student.storage_class}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.

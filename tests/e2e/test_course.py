@@ -185,6 +185,20 @@ def test_enforcement_and_work_survive_a_restart_of_the_node(stack: Stack) -> Non
     test_network_policies_are_enforced(stack)
 
 
+def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) -> None:
+    node = inspect(NODE)["Id"]
+    stack.configure(storage={"quota": "2Gi"}, cluster={"hostPort": PORT + 1})
+    assert "4 to replace" in stack.must("preview")
+    stack.must("up", "--yes", "--skip-preview")
+    assert inspect(NODE)["Id"] != node
+    student = Student(stack.output("url"), "ada")
+    student.log_in(stack.output("password"))
+    student.start_server()
+    assert student.read_file("notes.txt") == "first lecture"
+    assert "10 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.configure()
+
+
 def test_destroy_removes_the_cluster_and_keeps_the_work(stack: Stack) -> None:
     said = stack.must("destroy", "--yes", "--skip-preview")
     assert f"kept {DATASET}" in said

@@ -22,6 +22,7 @@ class Registered:
     parent: str
     needs: frozenset[str]  # names of the resources it waits for
     deleted_with: str
+    replace_with: frozenset[str]
     delete_before_replace: bool
     replace_on_changes: tuple[str, ...]
     secret_outputs: tuple[str, ...]
@@ -60,6 +61,7 @@ class _Monitor(mocks.MockMonitor):
                 parent=_name(request.parent),
                 needs=frozenset(_name(urn) for urn in request.dependencies),
                 deleted_with=_name(request.deletedWith),
+                replace_with=frozenset(_name(urn) for urn in request.replace_with),
                 delete_before_replace=request.deleteBeforeReplace,
                 replace_on_changes=tuple(request.replaceOnChanges),
                 secret_outputs=tuple(request.additionalSecretOutputs),

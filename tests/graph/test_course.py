@@ -44,9 +44,12 @@ def test_everything_is_under_its_component() -> pulumi.Output[None]:
 
 
 @pulumi.runtime.test
-def test_what_is_in_the_cluster_ends_with_the_cluster() -> pulumi.Output[None]:
+def test_what_is_in_the_cluster_ends_and_begins_with_the_cluster() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
-        assert graph["hub-release"].deleted_with == graph["hub-namespace"].deleted_with == "cluster-kind"
+        assert graph["cluster-kubernetes"].deleted_with == "cluster-kind"
+        assert graph["hub-release"].deleted_with == graph["hub-namespace"].deleted_with == "cluster-kubernetes"
+        for name in ("cluster-kubernetes", "hub-namespace", "hub-release"):
+            assert graph[name].replace_with == {"cluster-kind"}, name
 
     return run_program(DEV).apply(check)
 

@@ -51,6 +51,10 @@ def test_deleting_a_user_keeps_the_home() -> None:
     assert values()["hub"]["config"]["KubeSpawner"]["delete_pvc"] is False
 
 
+def test_a_new_cluster_gets_its_claims_anew() -> None:
+    assert values()["hub"]["config"]["KubeSpawner"]["remember_pvc_name"] is False
+
+
 def test_one_failing_student_cannot_restart_the_hub() -> None:
     assert values()["hub"]["consecutiveFailureLimit"] == 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tornado.httpclient import AsyncHTTPClient
 
-CHART = Path("/etc/jupyterhub")
+CHART = Path("/usr/local/etc/jupyterhub")
 sys.path.insert(0, str(CHART))
 from traits import traits
 
