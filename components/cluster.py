@@ -4,8 +4,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.dataset import Dataset
-from components.host_command import host_command, result
+from components.host_command import host_command, result, run_unit
 from config.course import Course
+from plan.hub_values import NAMESPACE, RELEASE
 from plan.kind_config import identity, kind_config
 from plan.parts import Parts
 
@@ -23,6 +24,7 @@ class Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:cluster:Cluster", name, {}, opts)
+        wake_node(course.cluster_name, dataset.mountpoint)
         config = kind_config(course, parts.node_image, dataset.mountpoint)
         self.command = host_command(
             f"{name}-kind",
@@ -50,3 +52,12 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, replace_with=[self.command], deleted_with=self.command),
         )
         self.register_outputs({"kubeconfig": self.kubeconfig})
+
+
+def wake_node(cluster: str, mountpoint: str) -> None:
+    """Have a node that is there answer, and let Helm go on where it was killed: else nothing in it could be changed.
+
+    No resource: nothing of it is worth keeping in the state, and a preview must not do it.
+    """
+    if not pulumi.runtime.is_dry_run():
+        run_unit("node", {"cluster": cluster, "mountpoint": mountpoint, "namespace": NAMESPACE, "release": RELEASE})

@@ -8,12 +8,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
-from components.host_command import ROOT, host_command, run_unit, tree_hash
+from components.host_command import ROOT, host_command, tree_hash
 from config.course import Course
-from plan.hub_values import NAMESPACE, PASSWORD, SECRET_BYTES, SecretRef, hub_values
+from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
 from plan.parts import Parts
 
-RELEASE = "jupyterhub"
 _TIMEOUT_SECONDS = 600  # a first start pulls images where they are not loaded already
 
 
@@ -37,7 +36,6 @@ class Hub(pulumi.ComponentResource):
         own = course.hub.authentication.password
         if own is not None:
             secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
-        mend_interrupted_release(course.cluster_name)
         in_cluster = pulumi.ResourceOptions(
             parent=self,
             provider=cluster.provider,
@@ -66,12 +64,6 @@ class Hub(pulumi.ComponentResource):
         self.password = secrets[PASSWORD.name]
         self.status = self.release.status.apply(lambda status: status.status)
         self.register_outputs({"status": self.status})
-
-
-def mend_interrupted_release(cluster: str) -> None:
-    """Let Helm go on where it was killed. No resource: nothing of it is worth keeping, and a preview must not do it."""
-    if not pulumi.runtime.is_dry_run():
-        run_unit("release", {"cluster": cluster, "namespace": NAMESPACE, "release": RELEASE})
 
 
 def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str]]) -> Any:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host import docker
 from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run, say, succeeds, which
 
 _WHOLE = "/kind/coursehub-is-whole"
-_READY_SECONDS = 180  # a node was ready 23 s after a restart; a slow disk gets time
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Facts:
     """What the machine has."""
 
     missing_tools: tuple[str, ...] = ()
-    docker_error: str = ""
+    docker_refusal: str = ""
     node: Node | None = None
     taken: tuple[str, ...] = ()  # configuration keys whose port another program has
     missing_images: tuple[str, ...] = ()
@@ -79,10 +79,8 @@ def problems(want: Want, have: Facts) -> list[str]:
     """All that stands in the way, each with its remedy."""
     if have.missing_tools:
         return [f"{', '.join(have.missing_tools)} not found on this server: `make up` installs what a course needs"]
-    if have.docker_error:
-        return [
-            f"Docker does not answer: start it (`systemctl start docker`, or `make up`). It said: {have.docker_error}"
-        ]
+    if have.docker_refusal:
+        return [have.docker_refusal]
     found = [
         f"port {want.ports[key]} is taken by another program: set {key} to a free port, or stop that program"
         f" (`ss -ltnp 'sport = :{want.ports[key]}'` shows it)"
@@ -117,10 +115,8 @@ def facts(want: Want) -> Facts:
     missing = tuple(tool for tool in ("docker", "kind") if which(tool) is None)
     if missing:
         return Facts(missing_tools=missing)
-    try:
-        run(["docker", "version", "--format", "{{.Server.Version}}"])
-    except CommandFailed as error:
-        return Facts(docker_error=(error.stderr.strip().splitlines() or ["nothing"])[-1])
+    if refusal := docker.refusal():
+        return Facts(docker_refusal=refusal)
     node = _node(want.node)
     own = node.ports if node and node.running else frozenset()
     return Facts(
@@ -160,9 +156,8 @@ def apply(want: Want) -> dict[str, Any]:
         if have.node is None:
             _create(want)
         elif not have.node.running:
-            say(f"starting the node of cluster {want.name}")
-            run(["docker", "start", want.node])
-        _wait_until_ready(want)
+            docker.start(want.node)
+        wait_until_ready(want.node)
         _load_images(want)
         _write_kubeconfig(want)
         run(["docker", "exec", want.node, "touch", _WHOLE])
@@ -172,7 +167,7 @@ def apply(want: Want) -> dict[str, Any]:
 def remove(want: Want) -> dict[str, Any]:
     """Delete the cluster and its kubeconfig. Nothing of the dataset is touched: it is only mounted there."""
     with locked(want.name):
-        if which("kind") is None or facts(want).docker_error:
+        if which("kind") is None or facts(want).docker_refusal:
             raise Refused(f"cluster {want.name} cannot be deleted while Docker does not answer: start it first")
         _delete(want)
         say(f"deleted cluster {want.name}; the students' work was only mounted in it and is untouched")
@@ -193,18 +188,23 @@ def _delete(want: Want) -> None:
     want.kubeconfig_path.unlink(missing_ok=True)
 
 
-def _wait_until_ready(want: Want) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    ready = ["docker", "exec", want.node, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"]
+def is_whole(node: str) -> bool:
+    """Whether a running node's cluster was made to the end."""
+    return succeeds(["docker", "exec", node, "test", "-e", _WHOLE])
+
+
+def wait_until_ready(node: str) -> None:
+    """Wait until Kubernetes calls the node ready. Raises Refused if it does not in time."""
+    deadline = time.monotonic() + docker.READY_SECONDS
     while True:
         try:
-            run([*ready, "wait", "--for=condition=Ready", "--timeout=5s", "node", want.node])
+            run([*docker.kubectl(node), "wait", "--for=condition=Ready", "--timeout=5s", "node", node])
             return
         except CommandFailed as error:
             if time.monotonic() > deadline:
                 raise Refused(
-                    f"the node of cluster {want.name} is not ready after {_READY_SECONDS} s;"
-                    f" `docker logs {want.node}` may tell why. Last word: {error}"
+                    f"{node} is not ready after {docker.READY_SECONDS} s; `docker logs {node}` may tell why."
+                    f" Last word: {error}"
                 ) from None
             time.sleep(1)
 
@@ -224,7 +224,7 @@ def _write_kubeconfig(want: Want) -> None:
 
 
 def _node(container: str) -> Node | None:
-    if not succeeds(["docker", "container", "inspect", container]):
+    if not docker.exists(container):
         return None
     found = json.loads(run(["docker", "container", "inspect", container]))[0]
     bindings = found["HostConfig"]["PortBindings"] or {}
@@ -235,7 +235,7 @@ def _node(container: str) -> Node | None:
         ports=frozenset(int(b["HostPort"]) for bound in bindings.values() for b in bound or ()),
         mounts=frozenset(str(mount["Source"]) for mount in found["Mounts"]),
         # A stopped node cannot be asked; only one that was whole is ever stopped and started again.
-        whole=not running or succeeds(["docker", "exec", container, "test", "-e", _WHOLE]),
+        whole=not running or is_whole(container),
     )
 
 

@@ -10,6 +10,7 @@ from plan.parts import Parts
 Values = dict[str, Any]
 
 NAMESPACE = "jhub"
+RELEASE = "jupyterhub"
 HOME = "/home/jovyan"
 
 

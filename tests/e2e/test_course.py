@@ -1,5 +1,6 @@
 """A whole course, from nothing to nothing, in the order a lecturer meets it: each test goes on from the last."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def test_a_quota_changes_in_place(stack: Stack) -> None:
     assert (after["Id"], after["State"]["StartedAt"]) == (node["Id"], node["State"]["StartedAt"])
 
 
+def test_every_container_has_requests_and_limits(stack: Stack) -> None:
+    pods = json.loads(stack.kubectl("get", "pods", "-n", "jhub", "-o", "json"))["items"]
+    containers = [container for pod in pods for container in pod["spec"]["containers"]]
+    assert {container["name"] for container in containers} == {"hub", "chp", "notebook"}
+    for container in containers:
+        for kind in ("requests", "limits"):
+            assert set(container["resources"][kind]) >= {"cpu", "memory"}, container["name"]
+
+
 def test_no_secret_stands_in_the_state_a_log_or_a_process_list(stack: Stack) -> None:
     password = stack.output("password")
     token = stack.kubectl("get", "secret", "-n", "jhub", "hub", "-o", "jsonpath={.data.auth_token}")
@@ -175,9 +185,10 @@ def test_network_policies_are_enforced(stack: Stack) -> None:
     assert from_the_node != "000", "the control: the kubelet answers whoever may ask"
 
 
-def test_enforcement_and_work_survive_a_restart_of_the_node(stack: Stack) -> None:
-    docker("restart", NODE)
-    stack.must("up", "--yes", "--skip-preview")
+def test_enforcement_and_work_survive_a_stop_of_the_node(stack: Stack) -> None:
+    docker("stop", NODE)
+    said = stack.must("up", "--yes", "--skip-preview")
+    assert f"starting {NODE}, which was stopped" in said
     wait_for_login(URL, stack.output("password"))
     student = ada(stack)
     assert student.read_file("notes.txt") == "first lecture"

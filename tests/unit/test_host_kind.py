@@ -30,7 +30,7 @@ def test_nothing_stands_in_the_way_of_a_sound_machine() -> None:
     ("facts", "words"),
     [
         (Facts(missing_tools=("kind",)), ["kind not found", "make up"]),
-        (Facts(docker_error="Cannot connect"), ["Docker does not answer", "systemctl start docker", "Cannot connect"]),
+        (Facts(docker_refusal="Docker does not answer: start it"), ["Docker does not answer"]),
         (Facts(taken=("cluster.hostPort",)), ["port 30080 is taken", "set cluster.hostPort", "ss -ltnp"]),
         (Facts(mounted=False), ["not mounted at /jhub-pool/userdata", "zfs mount -a"]),
         (Facts(shared=False), ["not shared", "mount --make-rshared /"]),

@@ -1,0 +1,80 @@
+"""The unit that makes a node ready for a change: started, answering, without a release that was left half made.
+
+A server that was restarted may leave its node stopped. Helm keeps each revision in a secret labelled with its status;
+one that is pending while nobody is at work is what a killed run left, and Helm refuses every further try because of it.
+Without it, Helm takes over the objects it made before and finishes the work.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from host import docker
+from host.kind import is_whole, wait_until_ready
+from host.lock import locked
+from host.run import BadSpecification, Refused, run, say, succeeds
+
+
+@dataclass(frozen=True)
+class Want:
+    """Which cluster, what its node must see, and which release is in it."""
+
+    cluster: str
+    mountpoint: str
+    namespace: str
+    release: str
+
+    @property
+    def node(self) -> str:
+        """The node's container."""
+        return f"{self.cluster}-control-plane"
+
+
+def parse(given: dict[str, Any]) -> Want:
+    """Read the specification. Raises BadSpecification if a key is missing or unknown."""
+    try:
+        return Want(**given)
+    except TypeError as error:
+        raise BadSpecification(f"not a specification of a node: {error}") from None
+
+
+def observe(want: Want) -> dict[str, Any]:
+    """Whether the node is there and runs, and the revisions that a killed run left pending."""
+    there = not docker.refusal() and docker.exists(want.node)
+    running = there and run(["docker", "inspect", "-f", "{{.State.Running}}", want.node]).strip() == "true"
+    return {"there": there, "running": running, "pending": _pending(want) if running else []}
+
+
+def apply(want: Want) -> dict[str, Any]:
+    """Start the node if it was stopped, and forget pending revisions. Where there is no node, there is nothing to do.
+
+    Raises Refused where Docker does not answer, or the node would start without the students' work.
+    """
+    with locked(want.cluster):
+        if refusal := docker.refusal():
+            raise Refused(refusal)
+        have = observe(want)
+        if have["there"] and not have["running"]:
+            if not os.path.ismount(want.mountpoint):
+                raise Refused(f"{want.mountpoint} is not mounted, students would miss their work: `zfs mount -a` first")
+            docker.start(want.node)
+            if is_whole(want.node):  # a half made one never becomes ready; the cluster's unit makes it anew
+                wait_until_ready(want.node)
+            have = observe(want)
+        for secret in have["pending"]:
+            say(f"the last change of release {want.release} was interrupted: forgetting {secret}, to begin it anew")
+            run([*docker.kubectl(want.node), "-n", want.namespace, "delete", secret])
+        return {"forgotten": have["pending"]}
+
+
+def remove(want: Want) -> dict[str, Any]:
+    """The node goes with its cluster."""
+    return {}
+
+
+def _pending(want: Want) -> list[str]:
+    ask = [*docker.kubectl(want.node), "-n", want.namespace]
+    if not succeeds([*ask, "get", "namespace", want.namespace]):
+        return []
+    selector = f"owner=helm,name={want.release},status in (pending-install,pending-upgrade,pending-rollback)"
+    return run([*ask, "get", "secrets", "-l", selector, "-o", "name"]).split()
