@@ -34,26 +34,13 @@ APP_BASE = f"coursehub/app-base:{SUITE}"
 NODE_ROOT = f"coursehub/node-root:{SUITE}"
 SMALL_ROOT = f"coursehub/small-root:{SUITE}"
 
-# iptables is for kube-proxy, which stands on the same base so that the node holds that only once.
 APP_PACKAGES = ("ca-certificates", "git", "python3", "python3-venv", "tini")
 # What kind's own node image installs, and the container runtime and policy tools that it brings as binaries.
 NODE_PACKAGES = (
-    *(
-        "systemd",
-        "systemd-sysv",
-        "dbus",
-        "util-linux",
-        "mount",
-        "kmod",
-        "procps",
-        "bash",
-        "ca-certificates",
-        "curl",
-        "jq",
-    ),
-    *("containerd", "runc", "containernetworking-plugins", "libseccomp2", "pigz"),
+    *("systemd", "systemd-sysv", "dbus", "util-linux", "mount", "kmod", "procps", "bash", "ca-certificates"),
+    *("containerd", "runc", "containernetworking-plugins", "libseccomp2", "pigz", "curl", "jq"),
     *("conntrack", "iptables", "nftables", "iproute2", "ipset", "ethtool", "socat", "nfs-common", "e2fsprogs"),
-    *("busybox-static", "netbase"),
+    *("busybox-static", "netbase"),  # for the small root that the node's own images stand on
 )
 
 
