@@ -14,7 +14,7 @@ help: ## what there is
 
 up: ready stack ## bring the course up (or up to date), wait for a login, print the address
 	@$(ENV) pulumi up --yes --skip-preview --stack $(STACK)
-	@$(ENV) pulumi stack output password --show-secrets --stack $(STACK) 2>/dev/null | \
+	@$(ENV) { pulumi stack output password --show-secrets --stack $(STACK) 2>/dev/null || true; } | \
 	  $(PYTHON) -m machine login "$$(. ./env.sh && pulumi stack output url --stack $(STACK))"
 
 preview: .venv/ready stack ## what `make up` would change; changes nothing
@@ -45,6 +45,7 @@ clean: ## forget the virtual environment; state, tools and students' work stay
 
 .PHONY: stack
 stack: .venv/ready
+	@$(ENV) command -v pulumi >/dev/null || { echo "pulumi is not on this server yet: \`make ready\` gets it"; exit 1; }
 	@$(PYTHON) -m machine unlock $(STACK)
 	@$(ENV) pulumi stack select --create $(STACK) >/dev/null
 	@$(ENV) pulumi config get parts --stack $(STACK) >/dev/null 2>&1 || { \

@@ -35,6 +35,15 @@ class Student:
             said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text)).strip()
             raise LoginRefusedError(f"{answer.status_code}: {said}")
 
+    def sign_up(self, password: str) -> str:
+        """Make a native account; what the page answers."""
+        self.session.get(f"{self.url}/hub/signup", timeout=30).raise_for_status()
+        form = {"username": self.name, "signup_password": password, "signup_password_confirmation": password}
+        answer = self.session.post(
+            f"{self.url}/hub/signup", data={**form, "_xsrf": self._xsrf("/hub/")}, timeout=30, allow_redirects=False
+        )
+        return answer.text
+
     def start_server(self) -> float:
         """Start the student's server; the seconds until the hub calls it ready."""
         start = time.monotonic()

@@ -196,6 +196,25 @@ def test_enforcement_and_work_survive_a_stop_of_the_node(stack: Stack) -> None:
     test_network_policies_are_enforced(stack)
 
 
+def test_native_accounts_are_let_in_by_an_admin(stack: Stack) -> None:
+    hub = {"authentication": {"method": "native", "adminUsers": ["prof"]}}
+    stack.configure(storage={"quota": "2Gi"}, course={"environment": "production"}, hub=hub)
+    said = stack.must("up", "--yes", "--skip-preview")
+    assert "Sign up at" in said
+    wait_for_login(URL, "")
+    prof, eve = Student(URL, "prof"), Student(URL, "eve")
+    assert "at least 10" in eve.sign_up("short")
+    prof.sign_up("a-long-enough-passphrase")
+    prof.log_in("a-long-enough-passphrase")
+    eve.sign_up("another-long-passphrase")
+    with pytest.raises(LoginRefusedError):
+        eve.log_in("another-long-passphrase")
+    assert prof.session.get(f"{URL}/hub/authorize/eve", timeout=30).ok
+    eve.log_in("another-long-passphrase")
+    stack.configure(storage={"quota": "2Gi"})
+    stack.must("up", "--yes", "--skip-preview")
+
+
 def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) -> None:
     node = inspect(NODE)["Id"]
     stack.configure(storage={"quota": "2Gi"}, cluster={"hostPort": PORT + 1})
