@@ -58,13 +58,14 @@ def apply(want: Want) -> dict[str, Any]:
             if not os.path.ismount(want.mountpoint):
                 raise Refused(f"{want.mountpoint} is not mounted, students would miss their work: `zfs mount -a` first")
             docker.start(want.node)
-            if is_whole(want.node):  # a half made one never becomes ready; the cluster's unit makes it anew
-                wait_until_ready(want.node)
-            have = observe(want)
-        for secret in have["pending"]:
+        if not have["there"] or not is_whole(want.node):  # the cluster's unit makes it, or makes it anew
+            return {"forgotten": []}
+        wait_until_ready(want.node)
+        pending = _pending(want)
+        for secret in pending:
             say(f"the last change of release {want.release} was interrupted: forgetting {secret}, to begin it anew")
             run([*docker.kubectl(want.node), "-n", want.namespace, "delete", secret])
-        return {"forgotten": have["pending"]}
+        return {"forgotten": pending}
 
 
 def remove(want: Want) -> dict[str, Any]:
