@@ -5,6 +5,7 @@ import pulumi
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.hub import Hub
+from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import next_steps, url
 from plan.parts import parts
@@ -13,8 +14,9 @@ course = load()
 chosen = parts(course)
 
 dataset = Dataset("dataset", storage=course.storage)
+workspaces = Workspaces("homes", course=course, dataset=dataset) if course.homes.mode == "roster" else None
 cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
-hub = Hub("hub", course=course, parts=chosen, cluster=cluster)
+hub = Hub("hub", course=course, parts=chosen, cluster=cluster, workspaces=workspaces)
 
 pulumi.export("url", url(course))
 pulumi.export("dataset", dataset.path)

@@ -9,7 +9,9 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
 from components.host_command import ROOT, host_command, tree_hash
+from components.workspaces import Workspaces
 from config.course import Course
+from plan.homes import HOMES
 from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
 from plan.parts import Parts
 
@@ -26,6 +28,7 @@ class Hub(pulumi.ComponentResource):
         course: Course,
         parts: Parts,
         cluster: Cluster,
+        workspaces: Workspaces | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:hub:Hub", name, {}, opts)
@@ -47,6 +50,7 @@ class Hub(pulumi.ComponentResource):
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace", metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NAMESPACE), opts=in_cluster
         )
+        homes = [] if workspaces is None else [workspaces.command, *self._claim_homes(name, namespace, in_cluster)]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=RELEASE,
@@ -59,11 +63,27 @@ class Hub(pulumi.ComponentResource):
             atomic=True,
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,
-            opts=in_cluster,
+            # No server may start before its home is there: the kubelet would make a plain folder of that name.
+            opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=homes)),
         )
         self.password = secrets[PASSWORD.name]
         self.status = self.release.status.apply(lambda status: status.status)
         self.register_outputs({"status": self.status})
+
+    def _claim_homes(
+        self, name: str, namespace: kubernetes.core.v1.Namespace, opts: pulumi.ResourceOptions
+    ) -> list[pulumi.Resource]:
+        """The one volume that all homes are folders of, and the claim that students' pods name."""
+        volume = kubernetes.core.v1.PersistentVolume(
+            f"{name}-homes-volume", metadata={"name": HOMES.name}, spec=HOMES.volume(NAMESPACE), opts=opts
+        )
+        claim = kubernetes.core.v1.PersistentVolumeClaim(
+            f"{name}-homes-claim",
+            metadata={"name": HOMES.claim, "namespace": namespace.metadata.name},
+            spec=HOMES.claim_spec(),
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[volume])),
+        )
+        return [volume, claim]
 
 
 def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str]]) -> Any:

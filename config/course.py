@@ -3,9 +3,10 @@
 from ipaddress import IPv4Address
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic.alias_generators import to_camel
+from pydantic import Field, SecretStr
 
+from config.homes import Homes
+from config.section import Section
 from config.types import (
     Address,
     ClusterName,
@@ -21,18 +22,6 @@ from config.types import (
     Size,
     UserName,
 )
-
-
-class Section(BaseModel):
-    """A part of the configuration: frozen, without unknown keys, written in camelCase."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
 
 
 class Identity(Section):
@@ -182,6 +171,7 @@ class Course(Section):
     parts: Literal["makers", "registries"] = "makers"
     """Where node image, chart and images come from: their makers, or the build from package registries in offline/."""
     storage: Storage = Storage()
+    homes: Homes = Homes()
     cluster: Cluster = Cluster()
     hub: Hub = Hub()
 

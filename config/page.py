@@ -18,9 +18,7 @@ A key that is not here is a fault; all faults are told at once, and nothing is t
 def page() -> str:
     """The whole page."""
     schema = Course.model_json_schema(by_alias=True)
-    rows = (
-        f"| `{path}` | {_takes(key)} | {_default(key)} | {key.get('description', '')} |" for path, key in keys(schema)
-    )
+    rows = (f"| `{path}` | {_takes(key)} | {_default(key)} | {_meaning(key)} |" for path, key in keys(schema))
     return "\n".join([_HEAD, *rows, ""])
 
 
@@ -61,9 +59,13 @@ def _kind(key: dict[str, Any]) -> str:
         return "IPv4 address"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` \\| `false`"}
     if key["type"] == "array":
-        return "list of names"
+        return f"list of {key['items'].get('$ref', 'name').rsplit('/', 1)[-1].lower()}s"
     bounds = [f"{word} {key[bound]}" for bound, word in (("minimum", "from"), ("maximum", "to")) if bound in key]
     return " ".join([words.get(key["type"], ""), *bounds]).strip()
+
+
+def _meaning(key: dict[str, Any]) -> str:
+    return " ".join(str(key.get("description", "")).split())
 
 
 def _default(key: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The rules that join two or more keys. A rule is looked at only when all its keys were given soundly."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +31,8 @@ def _password_only_for_dummy(course: Course) -> str | None:
 
 
 def _native_needs_an_admin(course: Course) -> str | None:
-    if course.hub.authentication.method == "native" and not course.hub.authentication.admin_users:
+    staff = any(student.role == "staff" for student in course.homes.roster)
+    if course.hub.authentication.method == "native" and not course.hub.authentication.admin_users and not staff:
         return "with the native authenticator somebody must be able to let students in: name at least one admin"
     return None
 
@@ -76,10 +78,47 @@ def _ports_differ(course: Course) -> str | None:
     return None
 
 
+def _a_roster_has_somebody(course: Course) -> str | None:
+    if course.homes.mode == "roster" and not course.homes.roster:
+        return "nobody could log in: list the students, as `- name: ada`"
+    return None
+
+
+def _a_roster_has_everybody_once(course: Course) -> str | None:
+    counted = Counter(student.name for student in course.homes.roster)
+    twice = [name for name, times in counted.items() if times > 1]
+    return f"{', '.join(twice)} is there more than once: remove the others" if twice else None
+
+
+def _a_roster_is_for_the_mode_roster(course: Course) -> str | None:
+    if course.homes.roster and course.homes.mode != "roster":
+        return "a roster is given, but homes.mode is dynamic: set it to roster, or remove homes.roster"
+    return None
+
+
+def _one_list_of_users(course: Course) -> str | None:
+    if course.homes.mode == "roster" and course.hub.authentication.allowed_users:
+        return "with homes.mode: roster the roster alone says who may log in: remove it"
+    return None
+
+
+def _budgets_fit_the_quota(course: Course) -> str | None:
+    quota = course.storage.quota
+    too_large = [s.name for s in course.homes.roster if quota and (s.budget or course.homes.budget) > quota]
+    if too_large:
+        return f"the budget of {too_large[0]} is more than the whole course may take ({quota}): lower it"
+    return None
+
+
 RULES = (
+    Rule(("homes.roster", "homes.mode"), _a_roster_has_somebody),
+    Rule(("homes.roster",), _a_roster_has_everybody_once),
+    Rule(("homes.mode", "homes.roster"), _a_roster_is_for_the_mode_roster),
+    Rule(("hub.authentication.allowedUsers", "homes.mode"), _one_list_of_users),
+    Rule(("homes.budget", "homes.roster", "storage.quota"), _budgets_fit_the_quota),
     Rule(("hub.authentication.method", "course.environment"), _dummy_only_in_development),
     Rule(("hub.authentication.password", "hub.authentication.method"), _password_only_for_dummy),
-    Rule(("hub.authentication.adminUsers", "hub.authentication.method"), _native_needs_an_admin),
+    Rule(("hub.authentication.adminUsers", "hub.authentication.method", "homes.roster"), _native_needs_an_admin),
     Rule(("storage.confirmDestroy", "storage.onDestroy", "storage.pool", "storage.dataset"), _destruction_is_confirmed),
     Rule(("storage.poolFile.size",), _pool_file_large_enough),
     Rule(("storage.quota", "storage.poolFile.size"), _quota_fits_pool_file),

@@ -80,6 +80,16 @@ DatasetName = Annotated[
 UserName = Annotated[
     str, _name(r"[a-z0-9][a-z0-9_-]{0,62}", "lower-case letters, digits, - and _ only, at most 63 characters")
 ]
+StudentName = Annotated[
+    str,
+    _name(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "lower-case letters, digits and - only, - neither first nor last, at most 63 characters",
+    ),
+]
+Version = Annotated[
+    str, _name(r"[a-z0-9][a-z0-9._-]{0,62}", "lower-case letters, digits, . _ and -, at most 63 characters")
+]
 FilePath = Annotated[
     str,
     _name(

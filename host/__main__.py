@@ -8,10 +8,10 @@ import json
 import sys
 from types import ModuleType
 
-from host import kind, node, secrets, zfs
+from host import kind, node, secrets, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
-UNITS: dict[str, ModuleType] = {"zfs": zfs, "kind": kind, "node": node, "secrets": secrets}
+UNITS: dict[str, ModuleType] = {"zfs": zfs, "kind": kind, "node": node, "secrets": secrets, "workspaces": workspaces}
 VERBS = ("observe", "apply", "remove")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
 
-_DESTROY_TRIES = 10  # mount namespaces of ended pods hold a dataset for a moment
+_DESTROY_TRIES = 10  # one a second
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,13 @@ def remove(want: Want) -> dict[str, Any]:
 
 
 def _destroy(want: Want) -> None:
-    # -r takes its own snapshots and children; it refuses where clones live elsewhere. Never -R.
+    """Destroy the dataset, with patience: mount namespaces of ended pods hold it for a moment."""
     for tries_left in reversed(range(_DESTROY_TRIES)):
         try:
+            # zfs-fuse calls a tree of many mounted homes busy for ever; unmounting the course takes them along.
+            if (found := _properties(want)) and found["mounted"] == "yes":
+                run_as_root(["zfs", "unmount", want.path])
+            # -r takes its own snapshots and children; it refuses where clones live elsewhere. Never -R.
             run_as_root(["zfs", "destroy", "-r", want.path])
             return
         except CommandFailed as error:

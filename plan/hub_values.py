@@ -5,7 +5,9 @@ from typing import Any
 
 from config.course import Authentication, Course
 from config.types import Size
+from plan.homes import HOMES, admin_users, allowed_users
 from plan.parts import Parts
+from plan.start_command import scratch, start_command
 
 Values = dict[str, Any]
 
@@ -50,7 +52,7 @@ def _hub(course: Course, parts: Parts) -> Values:
     return {
         **_image(parts, "hub"),
         "config": {
-            **_authentication(course.hub.authentication),
+            **_authentication(course),
             # Drawn once and kept: what the chart draws itself would roll hub and proxy.
             "ConfigurableHTTPProxy": {"auth_token": PROXY_TOKEN},
             "CryptKeeper": {"keys": [CRYPT_KEY]},
@@ -68,12 +70,14 @@ def _hub(course: Course, parts: Parts) -> Values:
     }
 
 
-def _authentication(authentication: Authentication) -> Values:
+def _authentication(course: Course) -> Values:
+    authentication = course.hub.authentication
+    allowed = allowed_users(course)
     who = {
-        "admin_users": list(authentication.admin_users),
-        "allowed_users": list(authentication.allowed_users),
+        "admin_users": admin_users(course),
+        "allowed_users": allowed,
         # Hub 5 wants an explicit rule. With `native`, nobody gets this far before an admin has let them in.
-        "allow_all": not authentication.allowed_users,
+        "allow_all": not allowed,
     }
     return {
         "JupyterHub": {"authenticator_class": authentication.method, "cookie_secret": COOKIE_SECRET},
@@ -114,14 +118,23 @@ def _singleuser(course: Course, parts: Parts) -> Values:
         **_image(parts, "singleuser"),
         "cpu": {"guarantee": student.cpu.guarantee, "limit": student.cpu.limit},
         "memory": {"guarantee": _memory(student.memory.guarantee), "limit": _memory(student.memory.limit)},
-        "storage": {
-            "type": "dynamic",
-            "capacity": str(student.storage),
-            "homeMountPath": HOME,
-            "dynamic": {"storageClass": student.storage_class},
-        },
+        "storage": {**_home(course), "homeMountPath": HOME, **scratch()},
+        "cmd": start_command(),
         # The chart's privileged init container blocks port 80 only; the network policy blocks the address.
         "cloudMetadata": {"blockWithIptables": False},
+    }
+
+
+def _home(course: Course) -> Values:
+    """Where a student's home is: a clone of the roster's, or a claim of its own as in the paper."""
+    if course.homes.mode == "roster":
+        # The name as it is: `{username}` would be another for names that begin with a digit, as numbers of students do.
+        return {"type": "static", "static": {"pvcName": HOMES.claim, "subPath": "{unescaped_username}"}}
+    student = course.hub.student
+    return {
+        "type": "dynamic",
+        "capacity": str(student.storage),
+        "dynamic": {"storageClass": student.storage_class},
     }
 
 

@@ -32,13 +32,18 @@ class _Answers(mocks.Mocks):
     """What the commands and the release would answer. Anything it was not told of fails."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        printed = {"dataset-zfs": "{}", "cluster-kind": '{"kubeconfig": "/k"}', "hub-secrets": DRAWN}
+        printed = {
+            "dataset-zfs": "{}",
+            "cluster-kind": '{"kubeconfig": "/k"}',
+            "hub-secrets": DRAWN,
+            "homes-workspaces": "{}",
+        }
         match args.typ:
             case "command:local:Command":
                 return args.name, {**args.inputs, "stdout": printed[args.name], "stderr": ""}
             case "kubernetes:helm.sh/v3:Release":
                 return args.name, {**args.inputs, "status": {"status": "deployed"}}
-            case "pulumi:providers:kubernetes" | "kubernetes:core/v1:Namespace":
+            case typ if typ.startswith(("pulumi:providers:", "kubernetes:core/v1:")):
                 return args.name, dict(args.inputs)
             case typ if typ.startswith("coursehub:"):
                 return args.name, dict(args.inputs)

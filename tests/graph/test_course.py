@@ -138,16 +138,39 @@ def test_a_release_that_fails_leaves_nothing_half_done() -> pulumi.Output[None]:
     return run_program(DEV).apply(check)
 
 
+def homes(students: int) -> str:
+    roster = [{"name": f"student{number}"} for number in range(students)]
+    return json.dumps({"mode": "roster", "budget": "10Mi", "roster": roster})
+
+
 @pytest.mark.parametrize("students", [10, 5000])
 def test_the_number_of_resources_does_not_depend_on_students(students: int) -> None:
-    users = json.dumps([f"student{number}" for number in range(students)])
-
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        hub = f'{{"authentication": {{"method": "dummy", "allowedUsers": {users}}}}}'
-        return run_program(with_section(hub=hub)).apply(lambda graph: _assert_count(graph, 9))
+        return run_program(with_section(homes=homes(students))).apply(lambda graph: _assert_count(graph, 13))
 
     run()
+
+
+@pulumi.runtime.test
+def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert "dataset-zfs" in graph["homes-workspaces"].needs
+        assert {"homes-workspaces", "hub-homes-volume", "hub-homes-claim"} <= graph["hub-release"].needs
+        assert graph["hub-homes-claim"].inputs["spec"]["volumeName"] == "homes"
+
+    return run_program(with_section(homes=homes(3))).apply(check)
+
+
+@pulumi.runtime.test
+def test_a_new_student_changes_homes_and_who_may_log_in_alone() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = graphs
+        differ = {name for name in before if before[name].inputs != after[name].inputs}
+        assert differ == {"homes-workspaces", "hub-release"}
+
+    first = run_program(with_section(homes=homes(3)))
+    return pulumi.Output.all(first, run_program(with_section(homes=homes(4)))).apply(check)
 
 
 def _assert_count(graph: dict[str, Registered], count: int) -> None:

@@ -63,7 +63,7 @@ def test_every_fault_is_told_at_once() -> None:
     }
     assert "'-rf' was given" in found["storage.pool"]
     assert "did you mean quota?" in found["storage.qota"]
-    assert "known here: cluster, course, hub, parts, storage" in found["typo"]
+    assert "known here: cluster, course, homes, hub, parts, storage" in found["typo"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -78,6 +78,18 @@ def test_no_hostile_name_passes(key: str, name: str) -> None:
     if key == "storage.poolFile.path":
         value["poolFile"]["size"] = "1Gi"
     assert key in faults({**SOUND, section: value})
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "Ada", "a_b", "ada.l", "-ada", "ada-", "ada@home", "a%20b"])
+def test_no_hostile_student_passes(name: str) -> None:
+    homes = {"mode": "roster", "roster": [{"name": "ada"}, {"name": name}]}
+    assert "homes.roster.1.name" in faults({**SOUND, "homes": homes})
+
+
+@pytest.mark.parametrize("name", ["ada", "s1234567", "1234567", "ada-lovelace", "a" * 63])
+def test_names_and_numbers_of_students_pass(name: str) -> None:
+    course = check({**SOUND, "homes": {"mode": "roster", "roster": [{"name": name}]}})
+    assert course.homes.roster[0].name == name
 
 
 @pytest.mark.parametrize("pool", ["mirror", "raidz2", "log", "cache", "spare", "draid1", "c0t0", "special"])
@@ -122,6 +134,17 @@ def test_dummy_is_refused_outside_development() -> None:
         ({"hub": {"student": {"memory": {"limit": "1Mi"}}}}, "hub.student.memory.limit"),
         ({"hub": {"student": {"cpu": {"guarantee": 2}}}}, "hub.student.cpu.limit"),
         ({"hub": {"authentication": {}}}, "hub.authentication.adminUsers"),
+        ({"homes": {"mode": "roster"}}, "homes.roster"),
+        ({"homes": {"mode": "roster", "roster": [{"name": "ada"}, {"name": "ada"}]}}, "homes.roster"),
+        ({"homes": {"roster": [{"name": "ada"}]}}, "homes.mode"),
+        ({"homes": {"mode": "roster", "roster": [{"name": "ada"}]}, "storage": {"quota": "1Gi"}}, "homes.budget"),
+        (
+            {
+                "homes": {"mode": "roster", "roster": [{"name": "ada"}]},
+                "hub": {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}},
+            },
+            "hub.authentication.allowedUsers",
+        ),
         ({"hub": {"authentication": {"adminUsers": ["prof"], "password": "x"}}}, "hub.authentication.password"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from config.course import Course
 from config.faults import check
+from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
@@ -95,6 +96,38 @@ def test_the_papers_claims() -> None:
         {"storageClass": "standard"},
     )
     assert values()["proxy"]["service"] == {"type": "NodePort", "nodePorts": {"http": 30080}}
+
+
+ROSTER = {
+    "mode": "roster",
+    "budget": "1Gi",
+    "roster": [{"name": "ada", "role": "staff"}, {"name": "1234567", "budget": "3Gi"}],
+}
+
+
+def test_a_roster_has_homes_in_one_volume_by_the_name_as_it_is() -> None:
+    storage = values(homes=ROSTER)["singleuser"]["storage"]
+    assert (storage["type"], storage["static"]) == ("static", {"pvcName": "homes", "subPath": "{unescaped_username}"})
+
+
+def test_the_roster_says_who_gets_in_and_its_staff_who_administers() -> None:
+    users = values(homes=ROSTER)["hub"]["config"]["Authenticator"]
+    assert users == {"admin_users": ["prof", "ada"], "allowed_users": ["ada", "1234567"], "allow_all": False}
+
+
+def test_every_student_of_the_roster_has_a_budget() -> None:
+    spec = workspaces_spec(course(homes=ROSTER))
+    assert spec["students"] == [{"name": "ada", "budget": 1 << 30}, {"name": "1234567", "budget": 3 << 30}]
+    assert (spec["uid"], spec["gid"]) == (1000, 100)
+
+
+def test_the_volume_of_the_homes_is_bound_to_its_claim_alone() -> None:
+    volume, claim = HOMES.volume("jhub"), HOMES.claim_spec()
+    assert volume["hostPath"] == {"path": "/var/local-path-provisioner/homes", "type": "Directory"}
+    assert volume["claimRef"] == {"namespace": "jhub", "name": "homes"}
+    assert volume["persistentVolumeReclaimPolicy"] == "Retain"
+    assert volume["storageClassName"] == claim["storageClassName"] == ""
+    assert claim["volumeName"] == "homes"
 
 
 def test_dummy_has_a_password_and_lets_everybody_in() -> None:

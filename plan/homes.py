@@ -1,0 +1,36 @@
+"""What the roster means for the homes, the volume that holds them, and who may log in."""
+
+from typing import Any
+
+from config.course import Course
+from config.types import Size
+from plan.volumes import StaticVolume
+
+# All homes are folders of one volume; what each may hold is the quota of its dataset.
+HOMES = StaticVolume(name="homes", folder="homes", claim="homes", size=Size(1 << 40))
+UID, GID = 1000, 100  # of the students' servers in the chart
+
+
+def workspaces_spec(course: Course) -> dict[str, Any]:
+    """The specification of the host unit `workspaces`: one home for each of the roster, with its budget in bytes."""
+    homes = course.homes
+    return {
+        "pool": course.storage.pool,
+        "dataset": course.storage.dataset,
+        "template": {"version": homes.template},
+        "students": [{"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in homes.roster],
+        "uid": UID,
+        "gid": GID,
+    }
+
+
+def allowed_users(course: Course) -> list[str]:
+    """Who may log in: the roster where there is one, else those named; empty is everybody."""
+    named = course.hub.authentication.allowed_users
+    return [entry.name for entry in course.homes.roster] if course.homes.mode == "roster" else list(named)
+
+
+def admin_users(course: Course) -> list[str]:
+    """Who may see and stop all servers: those named, and the roster's staff."""
+    staff = [entry.name for entry in course.homes.roster if entry.role == "staff"]
+    return list(dict.fromkeys([*course.hub.authentication.admin_users, *staff]))

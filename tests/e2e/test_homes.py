@@ -1,0 +1,142 @@
+"""Homes that are clones of a template, with a budget that holds, seen from within the students' servers."""
+
+from pathlib import Path
+
+import pytest
+
+from machine.login import wait_for_login
+from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker
+from tests.e2e.student import LoginRefusedError, Student
+from tests.host.conftest import zfs
+
+NODE = f"coursehub-{NAME}-control-plane"
+URL = f"http://127.0.0.1:{PORT}"
+HOMES = f"{POOL}/userdata/homes"
+STUDENTS = [f"student{number:02}" for number in range(1, 13)]
+BUDGET = 24 << 20
+WRITE = "subprocess.run('head -c 64M /dev/urandom > big', shell=True, capture_output=True, text=True).stderr"
+
+
+def roster(*students: str, budget: int = BUDGET) -> dict[str, object]:
+    return {"mode": "roster", "budget": budget, "roster": [{"name": name} for name in students]}
+
+
+def student(stack: Stack, name: str) -> Student:
+    found = Student(URL, name)
+    found.log_in(stack.output("password"))
+    found.start_server()
+    return found
+
+
+def python(who: Student, expression: str) -> str:
+    return who.run_cell(f"import os, pathlib, shutil, subprocess\n{expression}")
+
+
+def value(key: str, dataset: str) -> str:
+    return zfs("zfs", "get", "-Hp", "-o", "value", key, dataset).strip()
+
+
+@pytest.fixture(scope="module")
+def course(stack: Stack) -> Stack:
+    """The tests' course, with twelve students."""
+    stack.configure(homes=roster(*STUDENTS))
+    done = stack.up()
+    assert done.returncode == 0, done.stdout
+    wait_for_login(URL, stack.output("password"))
+    return stack
+
+
+def test_every_student_has_a_home_with_the_budget(course: Stack) -> None:
+    assert sorted(zfs("zfs", "list", "-H", "-o", "name", "-r", HOMES).split()[1:]) == [f"{HOMES}/{s}" for s in STUDENTS]
+    for name in STUDENTS:
+        assert value("quota", f"{HOMES}/{name}") == str(BUDGET)
+        assert value("mounted", f"{HOMES}/{name}") == "yes"
+
+
+def test_a_second_up_changes_nothing(course: Stack) -> None:
+    assert "14 unchanged" in course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_the_roster_alone_gets_in(course: Stack) -> None:
+    with pytest.raises(LoginRefusedError):
+        Student(URL, "mallory").log_in(course.output("password"))
+
+
+def test_a_student_sees_the_own_budget_as_the_disk(course: Stack) -> None:
+    size = int(python(student(course, "student01"), "shutil.disk_usage('/home/jovyan').total"))
+    assert BUDGET * 0.96 <= size <= BUDGET
+
+
+def test_a_write_past_the_budget_stops_and_lands_nowhere_else(course: Stack) -> None:
+    beside = value("usedbydataset", HOMES)
+    assert "Disk quota exceeded" in python(student(course, "student01"), WRITE)
+    written = (Path("/", HOMES, "student01") / "big").stat().st_size
+    assert BUDGET * 0.9 <= written <= BUDGET * 1.04
+    assert value("usedbydataset", HOMES) == beside
+    assert int(value("used", f"{HOMES}/student02")) < 1 << 20
+
+
+def test_another_home_is_out_of_reach(course: Stack) -> None:
+    (Path("/", HOMES, "student02") / "secret.txt").write_text("mine")
+    who = student(course, "student01")
+    assert (
+        python(who, "subprocess.run('find / -name secret.txt 2>/dev/null', shell=True, capture_output=True).stdout")
+        == "b''"
+    )
+    assert python(who, "os.listdir('/home')") == "['jovyan']"
+
+
+def test_a_full_home_is_the_students_own_affair(course: Stack) -> None:
+    restarts = ("get", "pods", "-n", "jhub", "-l", "component=hub", "-o", "jsonpath={.items[*].status..restartCount}")
+    who = student(course, "student01")
+    who.stop_server()
+    assert who.start_server() < 30
+    assert python(who, "1 + 1") == "2"
+    assert python(who, "os.environ['HOME_IS_FULL']") == "'1'"
+    assert who.write_file("new.txt", "no room").status_code == 500
+    python(who, "pathlib.Path('big').unlink()")
+    assert who.write_file("new.txt", "room again").status_code == 201
+    assert course.kubectl(*restarts) == "0"
+
+
+def test_a_home_with_room_keeps_everything(course: Stack) -> None:
+    assert python(student(course, "student02"), "'HOME_IS_FULL' in os.environ") == "False"
+
+
+def test_who_leaves_keeps_the_home_and_who_comes_gets_one(course: Stack) -> None:
+    course.configure(homes=roster(*STUDENTS[1:], "newcomer", budget=BUDGET * 2))
+    said = course.must("up", "--yes", "--skip-preview")
+    assert "15 " not in said, "the number of resources does not depend on the students"
+    left, new = f"{HOMES}/student01", f"{HOMES}/newcomer"
+    assert (Path("/", left) / "new.txt").read_text() == "room again"
+    assert value("readonly", left) == "on" or not _writes(Path("/", left))
+    assert (value("quota", new), value("mounted", new)) == (str(BUDGET * 2), "yes")
+    with pytest.raises(LoginRefusedError):
+        Student(URL, "student01").log_in(course.output("password"))
+
+
+def _writes(folder: Path) -> bool:
+    try:
+        (folder / "probe").write_text("x")
+    except OSError:
+        return False
+    return True
+
+
+def test_after_a_restart_of_the_node_homes_are_the_students_own_again(course: Stack) -> None:
+    docker("restart", NODE)
+    course.must("up", "--yes", "--skip-preview")
+    wait_for_login(URL, course.output("password"))
+    size = int(python(student(course, "student02"), "shutil.disk_usage('/home/jovyan').total"))
+    assert size <= BUDGET * 2
+    seen = docker("exec", NODE, "sh", "-c", "grep -c ' /var/local-path-provisioner/homes/' /proc/mounts").strip()
+    assert int(seen) >= len(STUDENTS)
+
+
+def test_users_and_tokens_survive_another_cluster(course: Stack) -> None:
+    who = student(course, "student02")
+    token = who.new_token()
+    course.must("destroy", "--yes", "--skip-preview")
+    course.must("up", "--yes", "--skip-preview")
+    wait_for_login(URL, course.output("password"))
+    assert Student(URL, "student02").is_known_by(token)

@@ -1,0 +1,270 @@
+"""The unit of homes against a real pool in a file."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.host.conftest import Unit, zfs
+
+MIB = 1 << 20
+
+
+def roster(*names: str, budget: int = 64 * MIB) -> list[dict[str, Any]]:
+    return [{"name": name, "budget": budget} for name in names]
+
+
+@pytest.fixture
+def homes(unit: Unit) -> Iterator[Unit]:
+    """The homes' unit for ada and bob, on a course of its own that has no home yet."""
+    assert unit("apply", compression="off", dedup=False).returncode == 0
+    spec = {
+        "pool": unit.spec["pool"],
+        "dataset": "userdata",
+        "template": {"version": "v1"},
+        "students": roster("ada", "bob"),
+        "uid": 1000,
+        "gid": 100,
+    }
+    yield Unit("workspaces", spec)
+    # zfs-fuse leaves the deepest mounts to a later try; the container's folders would then be in the way.
+    subprocess.run(["zfs", "unmount", f"{unit.spec['pool']}/userdata"], check=False, capture_output=True)
+
+
+def course(homes: Unit) -> str:
+    return f"{homes.spec['pool']}/userdata"
+
+
+def folder(homes: Unit, student: str) -> Path:
+    return Path("/", course(homes), "homes", student)
+
+
+def value(homes: Unit, key: str, dataset: str) -> str:
+    return zfs("zfs", "get", "-Hp", "-o", "value", key, f"{course(homes)}/{dataset}").strip()
+
+
+def applied(homes: Unit, **changed: Any) -> dict[str, Any]:
+    done = homes("apply", **changed)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
+
+
+def fill(path: Path, most: int) -> int:
+    """Write until it is refused, `most` bytes at most; how many were taken."""
+    written = 0
+    with path.open("wb", buffering=0) as file:
+        try:
+            while written < most:
+                written += file.write(os.urandom(MIB))
+                os.fsync(file.fileno())
+        except OSError as error:
+            assert "quota exceeded" in str(error)
+    return written
+
+
+def allocated(homes: Unit) -> int:
+    """Bytes the course takes from the pool, now."""
+    zfs("zfs", "set", "atime=off", course(homes))  # zfs-fuse counts late; a property set makes it count
+    return int(zfs("zfs", "get", "-Hp", "-o", "value", "used", course(homes)))
+
+
+def put_into_template(homes: Unit, size: int) -> None:
+    """A template of one incompressible file, before its first version."""
+    zfs("zfs", "create", f"{course(homes)}/template")
+    Path("/", course(homes), "template", "data.bin").write_bytes(os.urandom(size))
+
+
+def test_every_student_gets_a_mounted_clone_with_the_budget(homes: Unit) -> None:
+    assert applied(homes) == {"homes": 2, "left": [], "template": "v1"}
+    for student in ("ada", "bob"):
+        assert os.path.ismount(folder(homes, student))
+        assert value(homes, "origin", f"homes/{student}") == f"{course(homes)}/template@v1"
+        assert value(homes, "quota", f"homes/{student}") == str(64 * MIB)
+        (folder(homes, student) / "work.txt").write_text("mine")
+        assert (folder(homes, student).stat().st_uid, folder(homes, student).stat().st_gid) == (1000, 100)
+
+
+def test_a_second_apply_changes_and_says_nothing(homes: Unit) -> None:
+    first = homes("apply")
+    again = homes("apply")
+    assert (again.returncode, again.stderr, again.stdout) == (0, "", first.stdout)
+
+
+def test_a_budget_stops_a_write_and_another_home_is_not_affected(homes: Unit) -> None:
+    applied(homes, students=[*roster("ada", budget=16 * MIB), *roster("bob")])
+    assert 15 * MIB <= fill(folder(homes, "ada") / "big", 32 * MIB) <= 16 * MIB * 1.04
+    assert fill(folder(homes, "bob") / "big", 32 * MIB) == 32 * MIB
+
+
+def test_a_home_that_is_not_mounted_takes_no_data(homes: Unit) -> None:
+    applied(homes)
+    (folder(homes, "ada") / "work.txt").write_text("mine")
+    zfs("zfs", "unmount", f"{course(homes)}/homes/ada")
+    with pytest.raises(OSError, match="Read-only file system"):
+        (folder(homes, "ada") / "astray").write_text("lost")
+    with pytest.raises(OSError, match="Read-only file system"):
+        folder(homes, "eve").mkdir()
+    assert "mounting: ada" in homes("apply").stderr
+    assert (folder(homes, "ada") / "work.txt").read_text() == "mine"
+
+
+def test_the_whole_container_is_mounted_again(homes: Unit) -> None:
+    applied(homes)
+    (folder(homes, "ada") / "work.txt").write_text("mine")
+    zfs("zfs", "unmount", f"{course(homes)}/homes")
+    applied(homes)
+    assert (folder(homes, "ada") / "work.txt").read_text() == "mine"
+    assert os.path.ismount(folder(homes, "bob"))
+
+
+def test_files_below_an_unmounted_home_are_never_hidden(homes: Unit) -> None:
+    applied(homes)
+    for student in ("ada", "bob"):
+        zfs("zfs", "unmount", f"{course(homes)}/homes/{student}")
+    zfs("zfs", "set", "readonly=off", f"{course(homes)}/homes")
+    for student in ("ada", "bob"):
+        (folder(homes, student) / "astray").write_text("found")
+    done = homes("apply")
+    assert done.returncode == 3
+    assert done.stderr.count("move them away first") == 2
+    assert (folder(homes, "ada") / "astray").read_text() == "found"
+
+
+def test_the_template_costs_the_pool_once(homes: Unit) -> None:
+    put_into_template(homes, 20 * MIB)
+    before = allocated(homes)
+    applied(homes, students=roster("ada", "bob", "cleo", "dan"))
+    for student in ("ada", "bob", "cleo", "dan"):
+        assert (folder(homes, student) / "data.bin").stat().st_size == 20 * MIB
+    assert allocated(homes) - before < MIB
+
+
+def test_a_home_keeps_its_version_and_a_new_one_gets_the_current(homes: Unit) -> None:
+    applied(homes, students=roster("ada"))
+    Path("/", course(homes), "template", "week2.txt").write_text("new")
+    applied(homes, template={"version": "v2"})
+    assert not (folder(homes, "ada") / "week2.txt").exists()
+    assert (folder(homes, "bob") / "week2.txt").read_text() == "new"
+    seen = json.loads(homes("observe").stdout)["homes"]
+    assert (seen["ada"]["template"], seen["bob"]["template"]) == ("v1", "v2")
+
+
+def test_who_leaves_keeps_the_work_read_only_and_can_come_back(homes: Unit) -> None:
+    applied(homes)
+    (folder(homes, "bob") / "work.txt").write_text("mine")
+    assert applied(homes, students=roster("ada")) == {"homes": 1, "left": ["bob"], "template": "v1"}
+    assert (folder(homes, "bob") / "work.txt").read_text() == "mine"
+    with pytest.raises(OSError, match="Read-only file system"):
+        (folder(homes, "bob") / "more.txt").write_text("no")
+    (folder(homes, "ada") / "work.txt").write_text("yes")
+    assert homes("apply", students=roster("ada")).stderr == ""
+    assert applied(homes)["left"] == []
+    (folder(homes, "bob") / "more.txt").write_text("again")
+
+
+def test_budgets_below_what_is_used_are_refused_together_with_the_figures(homes: Unit) -> None:
+    applied(homes)
+    for student in ("ada", "bob"):
+        fill(folder(homes, student) / "big", 8 * MIB)
+    done = homes("apply", students=[*roster("ada", "bob", budget=4 * MIB), *roster("cleo")])
+    assert done.returncode == 3
+    for student in ("ada", "bob"):
+        assert f"{student} already holds 8," in done.stderr
+        assert value(homes, "quota", f"homes/{student}") == str(64 * MIB)
+    assert "more than the budget of 4,194,304" in done.stderr
+    assert not folder(homes, "cleo").exists(), "nothing was changed"
+
+
+def test_what_was_just_deleted_counts_at_once_for_a_lower_budget(homes: Unit) -> None:
+    applied(homes)
+    fill(folder(homes, "ada") / "big", 8 * MIB)
+    (folder(homes, "ada") / "big").unlink()
+    applied(homes, students=[*roster("ada", budget=4 * MIB), *roster("bob")])
+    assert value(homes, "quota", "homes/ada") == str(4 * MIB)
+
+
+def test_a_budget_changes_in_place(homes: Unit) -> None:
+    applied(homes)
+    done = homes("apply", students=[*roster("ada", budget=99 * MIB), *roster("bob")])
+    assert f"changing budgets: ada {64 * MIB} -> {99 * MIB}" in done.stderr
+    assert value(homes, "quota", "homes/ada") == str(99 * MIB)
+
+
+def test_remove_keeps_every_home(homes: Unit) -> None:
+    applied(homes)
+    (folder(homes, "ada") / "work.txt").write_text("mine")
+    done = homes("remove", students=roster("ada"))
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"kept": 2})
+    assert "kept 2 homes" in done.stderr
+    assert (folder(homes, "ada") / "work.txt").read_text() == "mine"
+
+
+def test_observing_changes_nothing(homes: Unit) -> None:
+    before = zfs("zfs", "list", "-H", "-o", "name", "-r", course(homes))
+    done = homes("observe")
+    assert (done.returncode, json.loads(done.stdout)["missing"]) == (0, ["ada", "bob"])
+    assert zfs("zfs", "list", "-H", "-o", "name", "-r", course(homes)) == before
+
+
+def test_a_missing_course_is_told(homes: Unit) -> None:
+    done = homes("apply", dataset="elsewhere")
+    assert done.returncode == 3
+    assert "elsewhere is not there" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["..", "-rf", "a b", "a;b", "$(id)", "ada\n", "Ada", "\u0430da", "a" * 200])
+def test_hostile_names_touch_nothing(homes: Unit, name: str) -> None:
+    done = homes("apply", students=roster("ada", name))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"{course(homes)}/homes" not in zfs("zfs", "list", "-H", "-o", "name").split()
+
+
+def test_progress_is_told(homes: Unit) -> None:
+    done = homes("apply", students=roster(*(f"student{n}" for n in range(60))))
+    assert "50 of 60 homes" in done.stderr
+
+
+def test_killed_anywhere_the_next_apply_finishes_the_work_and_nothing_is_lost(homes: Unit) -> None:
+    """Twenty kills at random moments of an apply for 60 students; a round of work is written in between."""
+    names = [f"student{n:02}" for n in range(60)]
+    many = replace(homes, spec={**homes.spec, "students": roster(*names)})
+    moments = random.Random(20261123)
+    killed, written = 0, {}
+    for number in range(20):
+        process = many.start("apply")
+        time.sleep(moments.uniform(0.05, 0.25))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        for student in names:
+            work = folder(homes, student) / f"work{number}.txt"
+            if os.path.ismount(work.parent) and moments.random() < 0.1:
+                work.write_text(student)
+                written[work] = student
+        if number >= 10:
+            # All homes were made by now: kills are to fall on mounting them again, too.
+            subprocess.run(["zfs", "unmount", f"{course(homes)}/homes"], check=False, capture_output=True)
+    assert killed > 10, "too few applies were slow enough to be killed: the test proves little"
+    assert applied(many)["homes"] == 60
+    for student in names:
+        assert os.path.ismount(folder(homes, student))
+        assert folder(homes, student).stat().st_uid == 1000
+    table = zfs("zfs", "get", "-Hp", "-r", "-o", "value", "quota", f"{course(homes)}/homes").split()
+    assert table.count(str(64 * MIB)) == 60
+    assert written
+    assert {work: work.read_text() for work in written} == written
+    assert many("apply").stderr == ""
+    with pytest.raises(OSError, match="Read-only file system"):
+        folder(homes, "astray").mkdir()
