@@ -52,8 +52,8 @@ class Stack:
         file = self.folder / f"Pulumi.{NAME}.yaml"
         before = yaml.safe_load(file.read_text()) if file.exists() else {}
         merged = {
-            f"coursehub:{key}": {**value, **sections.pop(key, {})} if isinstance(value, dict) else value
-            for key, value in config.items()
+            f"coursehub:{key}": {**value, **sections.get(key, {})} if isinstance(value, dict) else value
+            for key, value in {**sections, **config}.items()
         }
         file.write_text(yaml.safe_dump({**(before or {}), "config": merged}))
 
