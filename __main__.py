@@ -7,7 +7,7 @@ from components.dataset import Dataset
 from components.hub import Hub
 from components.workspaces import Workspaces
 from config.load import load
-from plan.next_steps import next_steps, url
+from plan.next_steps import next_steps, somebody, url
 from plan.parts import parts
 
 course = load()
@@ -19,6 +19,7 @@ cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
 hub = Hub("hub", course=course, parts=chosen, cluster=cluster, workspaces=workspaces)
 
 pulumi.export("url", url(course))
+pulumi.export("somebody", somebody(course))
 pulumi.export("dataset", dataset.path)
 pulumi.export("kubeconfig", cluster.kubeconfig)
 pulumi.export("release", hub.status)

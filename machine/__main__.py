@@ -1,7 +1,7 @@
 """`python3 -m machine VERB`, as the Makefile calls it.
 
 `python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way`
-tells where those come from, `login URL` waits until somebody can log in, `unlock STACK` forgets a killed pulumi.
+tells where those come from, `login URL NAME` waits until somebody can log in, `unlock STACK` forgets a killed pulumi.
 """
 
 import importlib.util
@@ -50,9 +50,9 @@ def cache() -> Path:
     return Path(os.environ.get("COURSEHUB_CACHE", "~/.cache/coursehub")).expanduser()
 
 
-def login(url: str) -> None:
+def login(url: str, name: str) -> None:
     """Wait until somebody can log in; the password of a development stack comes on stdin."""
-    wait_for_login(url, sys.stdin.read().strip())
+    wait_for_login(url, name, sys.stdin.read().strip())
 
 
 def unlock(stack: str) -> None:
@@ -71,8 +71,8 @@ VERBS: dict[str, Callable[..., None]] = {
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in VERBS or len(argv) != (2 if argv[0] in ("login", "unlock") else 1):
-        print("usage: python3 -m machine python | ready | parts | way | login URL | unlock STACK", file=sys.stderr)
+    if not argv or argv[0] not in VERBS or len(argv) != {"login": 3, "unlock": 2}.get(argv[0], 1):
+        print("usage: python3 -m machine python | ready | parts | way | login URL NAME | unlock STACK", file=sys.stderr)
         return 2
     try:
         VERBS[argv[0]](*argv[1:])

@@ -11,20 +11,20 @@ from machine.shell import NotReady, say
 _SECONDS = 120
 
 
-def wait_for_login(url: str, password: str) -> None:
-    """Log in at `url` as somebody, or only see the login page where there is no common password.
+def wait_for_login(url: str, name: str, password: str) -> None:
+    """Log in at `url` by name, or only see the login page where there is no common password.
 
     Raises NotReady after two minutes, with the last answer.
     """
     deadline = time.monotonic() + _SECONDS
-    while reason := _refusal(url, password):
+    while reason := _refusal(url, name, password):
         if time.monotonic() > deadline:
             raise NotReady(f"nobody can log in at {url} after {_SECONDS} s: {reason}; `kubectl -n jhub get pods` helps")
         time.sleep(1)
     say(f"{'a login works' if password else 'the login page is there'}: {url}")
 
 
-def _refusal(url: str, password: str) -> str:
+def _refusal(url: str, name: str, password: str) -> str:
     """Why nobody gets in; empty if somebody does."""
     jar = http.cookiejar.CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
@@ -33,7 +33,7 @@ def _refusal(url: str, password: str) -> str:
         if not password:
             return ""
         token = next((cookie.value or "" for cookie in jar if cookie.name == "_xsrf"), "")
-        form = urllib.parse.urlencode({"username": "coursehub-check", "password": password, "_xsrf": token})
+        form = urllib.parse.urlencode({"username": name, "password": password, "_xsrf": token})
         # To the hub's own page: logging in must not start a server.
         browser.open(f"{url}/hub/login?next=%2Fhub%2Fhome", form.encode(), timeout=30).read()
     except (OSError, urllib.error.URLError) as error:

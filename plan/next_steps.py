@@ -1,6 +1,7 @@
 """What a user is told once the course is up."""
 
 from config.course import Course
+from plan.homes import allowed_users
 
 
 def url(course: Course) -> str:
@@ -8,6 +9,11 @@ def url(course: Course) -> str:
     address = course.cluster.listen_address
     host = "localhost" if address.is_unspecified else str(address)
     return f"http://{host}:{course.cluster.host_port}"
+
+
+def somebody(course: Course) -> str:
+    """The name of one who may log in: the first of those listed, or any where everybody may."""
+    return next(iter(allowed_users(course)), "somebody")
 
 
 def next_steps(course: Course) -> str:

@@ -189,7 +189,7 @@ def test_enforcement_and_work_survive_a_stop_of_the_node(stack: Stack) -> None:
     docker("stop", NODE)
     said = stack.must("up", "--yes", "--skip-preview")
     assert f"starting {NODE}, which was stopped" in said
-    wait_for_login(URL, stack.output("password"))
+    wait_for_login(URL, "ada", stack.output("password"))
     student = ada(stack)
     assert student.read_file("notes.txt") == "first lecture"
     assert "active" in docker("exec", NODE, "systemctl", "is-active", "kube-router")
@@ -201,7 +201,7 @@ def test_native_accounts_are_let_in_by_an_admin(stack: Stack) -> None:
     stack.configure(storage={"quota": "2Gi"}, course={"environment": "production"}, hub=hub)
     said = stack.must("up", "--yes", "--skip-preview")
     assert "Sign up at" in said
-    wait_for_login(URL, "")
+    wait_for_login(URL, "prof", "")
     prof, eve = Student(URL, "prof"), Student(URL, "eve")
     assert "at least 10" in eve.sign_up("short")
     prof.sign_up("a-long-enough-passphrase")
