@@ -78,6 +78,8 @@ def _authentication(course: Course) -> Values:
         "allowed_users": allowed,
         # Hub 5 wants an explicit rule. With `native`, nobody gets this far before an admin has let them in.
         "allow_all": not allowed,
+        # With a list, the hub would go on to let in whoever was ever on it.
+        "allow_existing_users": False,
     }
     return {
         "JupyterHub": {"authenticator_class": authentication.method, "cookie_secret": COOKIE_SECRET},

@@ -112,7 +112,12 @@ def test_a_roster_has_homes_in_one_volume_by_the_name_as_it_is() -> None:
 
 def test_the_roster_says_who_gets_in_and_its_staff_who_administers() -> None:
     users = values(homes=ROSTER)["hub"]["config"]["Authenticator"]
-    assert users == {"admin_users": ["prof", "ada"], "allowed_users": ["ada", "1234567"], "allow_all": False}
+    assert (users["admin_users"], users["allowed_users"]) == (["prof", "ada"], ["ada", "1234567"])
+    assert not users["allow_all"]
+
+
+def test_who_leaves_the_roster_is_not_let_in_as_an_old_acquaintance() -> None:
+    assert values(homes=ROSTER)["hub"]["config"]["Authenticator"]["allow_existing_users"] is False
 
 
 def test_every_student_of_the_roster_has_a_budget() -> None:
@@ -133,7 +138,7 @@ def test_the_volume_of_the_homes_is_bound_to_its_claim_alone() -> None:
 def test_dummy_has_a_password_and_lets_everybody_in() -> None:
     config = values(**DUMMY)["hub"]["config"]
     assert config["DummyAuthenticator"] == {"password": PASSWORD}
-    assert config["Authenticator"] == {"allow_all": True}
+    assert config["Authenticator"] == {"allow_all": True, "allow_existing_users": False}
 
 
 def test_a_list_of_students_lets_nobody_else_in() -> None:
@@ -142,6 +147,7 @@ def test_a_list_of_students_lets_nobody_else_in() -> None:
         "admin_users": ["prof"],
         "allowed_users": ["ada"],
         "allow_all": False,
+        "allow_existing_users": False,
     }
 
 
