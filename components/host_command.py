@@ -28,12 +28,12 @@ def host_command(
     """Run `python3 -m host <unit>` with `spec` on its stdin.
 
     What is in `identity` makes it another thing: a change there deletes the old one first, then makes the new one. All
-    else is changed in place. A change of host/ itself runs the unit again. What a `secret` unit prints is encrypted in
-    the state and shown nowhere.
+    else is changed in place. A change of host/ itself runs the unit again. COURSEHUB_NEW tells a unit that the stack's
+    state knows nothing of its thing yet. What a `secret` unit prints is encrypted in the state and shown nowhere.
     """
     return local.Command(
         name,
-        create=f"python3 -m host {unit} apply",
+        create=f"COURSEHUB_NEW=1 python3 -m host {unit} apply",
         update=f"python3 -m host {unit} apply",
         delete=f"python3 -m host {unit} remove",
         stdin=json.dumps(spec, sort_keys=True),

@@ -17,6 +17,7 @@ from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run, say, succeeds, which
 
 _WHOLE = "/kind/coursehub-is-whole"
+_NEW = "COURSEHUB_NEW"  # in the environment when the stack's state knows no cluster yet
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,17 @@ def problems(want: Want, have: Facts) -> list[str]:
     return found
 
 
-def same(want: Want, node: Node) -> bool:
-    """Whether the node is the one that is wanted; kind cannot change it in place."""
-    return (
-        node.image == want.image
-        and node.ports == frozenset(want.ports.values())
-        and want.mountpoint in node.mounts
-        and node.whole
-    )
+def why_anew(want: Want, node: Node, *, unknown: bool) -> str:
+    """Why the node cannot stay; empty if it can. kind cannot change it in place.
+
+    Nor can it stay where the state does not know it: Helm would refuse to install over what a lost one had put in it.
+    """
+    if not node.whole:
+        return "is unfinished"
+    there = (node.image, node.ports, want.mountpoint in node.mounts)
+    if there != (want.image, frozenset(want.ports.values()), True):
+        return "is not as configured"
+    return "is there, but this stack's state does not know it" if unknown else ""
 
 
 def facts(want: Want) -> Facts:
@@ -149,8 +153,8 @@ def apply(want: Want) -> dict[str, Any]:
         have = facts(want)
         if found := problems(want, have):
             raise Refused("\n  ".join(["the cluster cannot be made:", *found]) if len(found) > 1 else found[0])
-        if have.node and not same(want, have.node):
-            say(f"cluster {want.name} is unfinished or not as configured: making it anew (the data is not in it)")
+        if have.node and (reason := why_anew(want, have.node, unknown=_NEW in os.environ)):
+            say(f"cluster {want.name} {reason}: making it anew (the data is not in it)")
             _delete(want)
             have = facts(want)
         if have.node is None:

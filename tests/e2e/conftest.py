@@ -90,6 +90,17 @@ class Stack:
             text=True,
         ).stdout.strip()
 
+    def init(self) -> None:
+        """Make the stack, with an empty state."""
+        (self.folder.parent / "state").mkdir()
+        argv = ["pulumi", "stack", "init", NAME]
+        subprocess.run(argv, cwd=self.folder, env=self.environment, check=True, capture_output=True)
+
+    def lose_state(self) -> None:
+        """Forget all that pulumi knows of the stack, as a lost disk would."""
+        shutil.rmtree(self.folder.parent / "state")
+        self.init()
+
     def kubectl(self, *argv: str) -> str:
         """Ask the cluster, from within its node."""
         return docker(
@@ -165,7 +176,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         source, target = ROOT / part, folder / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    (base / "state").mkdir()
     (base / "passphrase").write_text("only for the tests")
     environment = {
         **os.environ,
@@ -174,7 +184,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     }
     found = Stack(folder, environment)
     found.configure()
-    subprocess.run(["pulumi", "stack", "init", NAME], cwd=folder, env=environment, check=True, capture_output=True)
+    found.init()
     yield found
     forget_course()
 

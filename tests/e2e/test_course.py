@@ -244,6 +244,14 @@ def test_the_next_up_gives_the_student_the_work_back(stack: Stack) -> None:
     assert ada(stack).read_file("notes.txt") == "first lecture"
 
 
+def test_a_lost_state_is_made_good_by_the_next_up(stack: Stack) -> None:
+    stack.lose_state()
+    done = stack.up()
+    assert done.returncode == 0, done.stdout
+    assert "this stack's state does not know it: making it anew" in done.stdout
+    assert ada(stack).read_file("notes.txt") == "first lecture"
+
+
 def test_only_a_confirmed_destruction_destroys(stack: Stack) -> None:
     stack.configure(storage={"onDestroy": "destroy"})
     refused = stack.up()

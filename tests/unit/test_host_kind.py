@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from host.kind import Facts, Node, Want, parse, problems, same
+from host.kind import Facts, Node, Want, parse, problems, why_anew
 from host.run import BadSpecification
 
 SPEC: dict[str, Any] = {
@@ -48,17 +48,21 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "node",
+    ("node", "reason"),
     [
-        replace(NODE, image="node:v2"),
-        replace(NODE, ports=frozenset({30081, 16443})),
-        replace(NODE, mounts=frozenset({"/other"})),
-        replace(NODE, whole=False),
+        (replace(NODE, image="node:v2"), "not as configured"),
+        (replace(NODE, ports=frozenset({30081, 16443})), "not as configured"),
+        (replace(NODE, mounts=frozenset({"/other"})), "not as configured"),
+        (replace(NODE, whole=False), "unfinished"),
     ],
 )
-def test_a_node_that_is_unfinished_or_another_is_not_the_same(node: Node) -> None:
-    assert same(WANT, NODE)
-    assert not same(WANT, node)
+def test_a_node_that_is_unfinished_or_another_is_made_anew(node: Node, reason: str) -> None:
+    assert reason in why_anew(WANT, node, unknown=False)
+
+
+def test_a_node_stays_unless_the_state_was_lost() -> None:
+    assert why_anew(WANT, NODE, unknown=False) == ""
+    assert "does not know it" in why_anew(WANT, NODE, unknown=True)
 
 
 def test_the_default_kubeconfig_is_not_ours() -> None:
