@@ -35,7 +35,7 @@ parts: ## only get tools and images
 test: ready .venv/dev ## all tests: style, types, unit, graph, host, the provider's and the whole system's
 	@$(ENV) ruff check . && ruff format --check . && mypy .
 	@cd offline/go/command && go test ./...
-	@$(ENV) python -m pytest
+	@$(ENV) python -m pytest tests/unit tests/graph tests/host tests/e2e
 
 check: .venv/dev ## the quick tests alone: style, types, unit and graph
 	@$(ENV) ruff check . && ruff format --check . && mypy . && python -m pytest tests/unit tests/graph
