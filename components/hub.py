@@ -86,7 +86,7 @@ class Hub(pulumi.ComponentResource):
         return [volume, claim]
 
 
-def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str]]) -> Any:
+def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str] | str]) -> Any:
     """The values with every SecretRef replaced by its secret."""
     if isinstance(values, SecretRef):
         return secrets[values.name]

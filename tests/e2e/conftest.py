@@ -47,6 +47,8 @@ class Stack:
             "hub": {
                 "student": {"memory": {"guarantee": "128Mi", "limit": "1Gi"}},
                 "authentication": {"method": "dummy"},
+                # Another chart than that of the parts: a folder that holds the official one.
+                **({"chart": os.environ["COURSEHUB_CHART"]} if "COURSEHUB_CHART" in os.environ else {}),
             },
         }
         file = self.folder / f"Pulumi.{NAME}.yaml"
@@ -168,9 +170,15 @@ def _processes(words: str, file: str = "cmdline") -> list[int]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, not yet up. Whatever an interrupted run left behind is taken away first, and all of it at the end."""
+    """The stack, not yet up."""
+    with fresh_stack(tmp_path_factory.mktemp("course")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def fresh_stack(base: Path) -> Iterator[Stack]:
+    """A stack in an empty folder. What an interrupted run left behind is taken away first, and all of it at the end."""
     forget_course()
-    base = tmp_path_factory.mktemp("course")
     folder = base / "program"
     for part in PROGRAM:
         source, target = ROOT / part, folder / part
@@ -185,8 +193,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     found = Stack(folder, environment)
     found.configure()
     found.init()
-    yield found
-    forget_course()
+    try:
+        yield found
+    finally:
+        forget_course()
 
 
 def forget_course() -> None:
