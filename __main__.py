@@ -16,7 +16,7 @@ chosen = parts(course)
 dataset = Dataset("dataset", storage=course.storage)
 workspaces = Workspaces("homes", course=course, dataset=dataset) if course.homes.mode == "roster" else None
 cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
-hub = Hub("hub", course=course, parts=chosen, cluster=cluster, workspaces=workspaces)
+hub = Hub("hub", course=course, parts=chosen, dataset=dataset, cluster=cluster, workspaces=workspaces)
 
 pulumi.export("url", url(course))
 pulumi.export("somebody", somebody(course))

@@ -4,6 +4,7 @@ import pulumi
 
 from components.host_command import host_command
 from config.course import Storage
+from plan.volumes import database_spec
 
 
 class Dataset(pulumi.ComponentResource):
@@ -26,6 +27,15 @@ class Dataset(pulumi.ComponentResource):
             },
             identity=[storage.path],
             parent=self,
+        )
+        # The hub's database outlives the cluster too: users, their rights and their tokens.
+        self.database = host_command(
+            f"{name}-database",
+            "volume",
+            spec=database_spec(storage),
+            identity=[storage.path],
+            parent=self,
+            depends_on=[self.command],
         )
         self.path = storage.path
         # Known at preview: were it an output, a change of quota would make the cluster look replaced.

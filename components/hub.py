@@ -8,12 +8,14 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
+from components.dataset import Dataset
 from components.host_command import ROOT, host_command, tree_hash
 from components.workspaces import Workspaces
 from config.course import Course
 from plan.homes import HOMES
 from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
 from plan.parts import Parts
+from plan.volumes import DATABASE
 
 _TIMEOUT_SECONDS = 600  # a first start pulls images where they are not loaded already
 
@@ -27,6 +29,7 @@ class Hub(pulumi.ComponentResource):
         *,
         course: Course,
         parts: Parts,
+        dataset: Dataset,
         cluster: Cluster,
         workspaces: Workspaces | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -50,6 +53,12 @@ class Hub(pulumi.ComponentResource):
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace", metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NAMESPACE), opts=in_cluster
         )
+        database = kubernetes.core.v1.PersistentVolume(
+            f"{name}-database",
+            metadata={"name": DATABASE.name},
+            spec=DATABASE.volume(NAMESPACE),
+            opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[dataset.database])),
+        )
         homes = [] if workspaces is None else [workspaces.command, *self._claim_homes(name, namespace, in_cluster)]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -64,7 +73,7 @@ class Hub(pulumi.ComponentResource):
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,
             # No server may start before its home is there: the kubelet would make a plain folder of that name.
-            opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=homes)),
+            opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[database, *homes])),
         )
         self.password = secrets[PASSWORD.name]
         self.status = self.release.status.apply(lambda status: status.status)

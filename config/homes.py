@@ -20,9 +20,9 @@ class Participant(Section):
 class Homes(Section):
     """Where students' files are. Their number changes no number of resources: a roster is one command."""
 
-    mode: Literal["dynamic", "roster"] = "dynamic"
-    """`dynamic`: a claim for whoever logs in, as in the paper, whose size nothing enforces. `roster`: for each of the
-    roster a dataset of its own, a clone of the course's template, with a budget that stops a write."""
+    mode: Literal["roster", "dynamic"] = "roster"
+    """`roster`: for each of the roster a dataset of its own, a clone of the course's template, with a budget that stops
+    a write. `dynamic`: a claim for whoever logs in, as in the paper, whose size nothing enforces."""
     budget: Size = Size(2 << 30)
     """How much each student may write, above the template."""
     template: Version = "initial"

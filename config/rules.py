@@ -80,7 +80,10 @@ def _ports_differ(course: Course) -> str | None:
 
 def _a_roster_has_somebody(course: Course) -> str | None:
     if course.homes.mode == "roster" and not course.homes.roster:
-        return "nobody could log in: list the students, as `- name: ada`"
+        return (
+            "nobody could log in: list students and staff, as `- name: ada`; or set homes.mode: dynamic, and whoever"
+            " logs in gets a home whose size nothing enforces"
+        )
     return None
 
 
@@ -92,7 +95,7 @@ def _a_roster_has_everybody_once(course: Course) -> str | None:
 
 def _a_roster_is_for_the_mode_roster(course: Course) -> str | None:
     if course.homes.roster and course.homes.mode != "roster":
-        return "a roster is given, but homes.mode is dynamic: set it to roster, or remove homes.roster"
+        return "a roster is given, but homes.mode is dynamic: remove one of the two"
     return None
 
 

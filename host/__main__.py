@@ -8,10 +8,17 @@ import json
 import sys
 from types import ModuleType
 
-from host import kind, node, secrets, workspaces, zfs
+from host import kind, node, secrets, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
-UNITS: dict[str, ModuleType] = {"zfs": zfs, "kind": kind, "node": node, "secrets": secrets, "workspaces": workspaces}
+UNITS: dict[str, ModuleType] = {
+    "zfs": zfs,
+    "volume": volume,
+    "workspaces": workspaces,
+    "kind": kind,
+    "node": node,
+    "secrets": secrets,
+}
 VERBS = ("observe", "apply", "remove")
 
 

@@ -8,6 +8,7 @@ from config.types import Size
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.parts import Parts
 from plan.start_command import scratch, start_command
+from plan.volumes import DATABASE, STATIC_CLASS
 
 Values = dict[str, Any]
 
@@ -63,7 +64,7 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "remember_pvc_name": False,
             },
         },
-        "db": {"type": "sqlite-pvc", "pvc": {"storage": "1Gi", "storageClassName": course.hub.student.storage_class}},
+        "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
         "consecutiveFailureLimit": 0,
         "resources": _resources("100m", "1", "256Mi", "1Gi"),

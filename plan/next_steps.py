@@ -1,7 +1,7 @@
 """What a user is told once the course is up."""
 
 from config.course import Course
-from plan.homes import allowed_users
+from plan.homes import admin_users, allowed_users
 
 
 def url(course: Course) -> str:
@@ -19,11 +19,16 @@ def somebody(course: Course) -> str:
 def next_steps(course: Course) -> str:
     """The next thing to do, in a sentence or two."""
     if course.hub.authentication.method == "dummy":
+        who = f"as {_some(allowed_users(course))}" if allowed_users(course) else "with any name"
         return (
-            "Log in with any name and the password that `pulumi stack output password --show-secrets` prints."
+            f"Log in {who}, with the password that `make password` prints."
             " This is a development stack: let no students in."
         )
     return (
-        f"Sign up at {url(course)}/hub/signup as {course.hub.authentication.admin_users[0]}, then let students in at"
+        f"Sign up at {url(course)}/hub/signup as {admin_users(course)[0]}, then let students in at"
         f" {url(course)}/hub/authorize."
     )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} or another of the roster's {len(names)}"

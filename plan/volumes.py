@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from config.course import Storage
 from config.types import Size
 from plan.kind_config import NODE_DATA
+
+# A class that no provisioner serves, so that none makes another volume for a claim. It has a name, since the Release
+# may drop what is empty.
+STATIC_CLASS = "coursehub"
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class StaticVolume:
     folder: str  # below the dataset's mountpoint
     claim: str
     size: Size  # what Kubernetes is told; the dataset's quota is what holds
+    access: str = "ReadWriteMany"
 
     def volume(self, namespace: str) -> dict[str, Any]:
         """Specification of the PersistentVolume.
@@ -23,7 +29,7 @@ class StaticVolume:
         would write beside the home.
         """
         return {
-            **self._common(),
+            **self._common,
             "capacity": {"storage": str(self.size)},
             "persistentVolumeReclaimPolicy": "Retain",
             "hostPath": {"path": f"{NODE_DATA}/{self.folder}", "type": "Directory"},
@@ -32,9 +38,26 @@ class StaticVolume:
 
     def claim_spec(self) -> dict[str, Any]:
         """Specification of the PersistentVolumeClaim."""
-        return {**self._common(), "volumeName": self.name, "resources": {"requests": {"storage": str(self.size)}}}
+        return {**self._common, "volumeName": self.name, "resources": {"requests": {"storage": str(self.size)}}}
 
-    @staticmethod
-    def _common() -> dict[str, Any]:
-        # The empty class: no provisioner may make another volume for the claim.
-        return {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {"accessModes": [self.access], "storageClassName": STATIC_CLASS}
+
+
+# The claim is the chart's own, under its own name.
+DATABASE = StaticVolume(
+    name="hub-database", folder="hub", claim="hub-db-dir", size=Size(1 << 30), access="ReadWriteOnce"
+)
+
+
+def database_spec(storage: Storage) -> dict[str, Any]:
+    """The specification of the host unit `volume` for the hub's database, owned by the hub's user in the chart."""
+    return {
+        "pool": storage.pool,
+        "dataset": storage.dataset,
+        "name": DATABASE.folder,
+        "quota": int(DATABASE.size),
+        "uid": 1000,
+        "gid": 1000,
+    }

@@ -43,6 +43,7 @@ class Stack:
                 "quota": "3Gi",
                 "poolFile": {"path": str(self.folder.parent / "pool.img"), "size": "4Gi"},
             },
+            "homes": {"mode": "dynamic"},
             "cluster": {"hostPort": PORT, "apiPort": API_PORT},
             "hub": {
                 "student": {"memory": {"guarantee": "128Mi", "limit": "1Gi"}},

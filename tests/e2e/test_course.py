@@ -1,5 +1,6 @@
 """A whole course, from nothing to nothing, in the order a lecturer meets it: each test goes on from the last."""
 
+import base64
 import json
 import socket
 from pathlib import Path
@@ -28,7 +29,7 @@ def ada(stack: Stack) -> Student:
 def test_a_preview_changes_nothing_on_the_machine(stack: Stack) -> None:
     before = machine_state()
     said = stack.must("preview")
-    assert "10 to create" in said
+    assert "12 to create" in said
     assert machine_state() == before
 
 
@@ -121,7 +122,7 @@ def test_the_dataset_is_what_the_student_writes_to(stack: Stack) -> None:
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
     pods = stack.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
     said = stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
-    assert "10 unchanged" in said
+    assert "12 unchanged" in said
     assert stack.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}") == pods
 
 
@@ -130,7 +131,7 @@ def test_a_quota_changes_in_place(stack: Stack) -> None:
     stack.configure(storage={"quota": "2Gi"})
     preview = stack.must("preview")
     assert "1 to update" in preview
-    assert "9 unchanged" in preview
+    assert "11 unchanged" in preview
     assert zfs("zfs", "get", "-Hp", "-o", "value", "quota", DATASET).strip() == str(3 << 30)
     said = stack.must("up", "--yes", "--skip-preview")
     assert f"{DATASET}: quota {3 << 30} -> {2 << 30}" in said
@@ -150,7 +151,10 @@ def test_every_container_has_requests_and_limits(stack: Stack) -> None:
 
 def test_no_secret_stands_in_the_state_a_log_or_a_process_list(stack: Stack) -> None:
     password = stack.output("password")
-    token = stack.kubectl("get", "secret", "-n", "jhub", "hub", "-o", "jsonpath={.data.auth_token}")
+    secret = json.loads(stack.kubectl("get", "secret", "-n", "jhub", "hub", "-o", "jsonpath={.data}"))
+    (encoded,) = (value for key, value in secret.items() if key.endswith("auth_token"))
+    token = base64.b64decode(encoded).decode()
+    assert len(token) == 64
     assert len(password) >= 12
     state = state_text(stack)
     assert password not in state
@@ -218,14 +222,14 @@ def test_native_accounts_are_let_in_by_an_admin(stack: Stack) -> None:
 def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) -> None:
     node = inspect(NODE)["Id"]
     stack.configure(storage={"quota": "2Gi"}, cluster={"hostPort": PORT + 1})
-    assert "4 to replace" in stack.must("preview")
+    assert "5 to replace" in stack.must("preview")
     stack.must("up", "--yes", "--skip-preview")
     assert inspect(NODE)["Id"] != node
     student = Student(stack.output("url"), "ada")
     student.log_in(stack.output("password"))
     student.start_server()
     assert student.read_file("notes.txt") == "first lecture"
-    assert "10 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "12 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
     stack.configure()
 
 

@@ -34,6 +34,7 @@ class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         printed = {
             "dataset-zfs": "{}",
+            "dataset-database": "{}",
             "cluster-kind": '{"kubeconfig": "/k"}',
             "hub-secrets": DRAWN,
             "homes-workspaces": "{}",

@@ -12,6 +12,7 @@ DEV: dict[str, Any] = {
     "course": '{"name": "dev", "environment": "development"}',
     "parts": "registries",
     "storage": '{"quota": "1Gi"}',
+    "homes": '{"mode": "dynamic"}',
     "hub": '{"authentication": {"method": "dummy"}}',
 }
 
@@ -24,8 +25,8 @@ def with_section(**sections: str) -> dict[str, Any]:
 def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert set(graph) == {
-            *("dataset", "dataset-zfs", "cluster", "cluster-kind", "cluster-kubernetes"),
-            *("hub", "hub-secrets", "hub-namespace", "hub-release"),
+            *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
+            *("hub", "hub-secrets", "hub-namespace", "hub-database", "hub-release"),
         }
         assert "dataset-zfs" in graph["cluster-kind"].needs
         assert "cluster-kind" in graph["cluster-kubernetes"].needs
@@ -48,7 +49,7 @@ def test_what_is_in_the_cluster_ends_and_begins_with_the_cluster() -> pulumi.Out
     def check(graph: dict[str, Registered]) -> None:
         assert graph["cluster-kubernetes"].deleted_with == "cluster-kind"
         assert graph["hub-release"].deleted_with == graph["hub-namespace"].deleted_with == "cluster-kubernetes"
-        for name in ("cluster-kubernetes", "hub-namespace", "hub-release"):
+        for name in ("cluster-kubernetes", "hub-namespace", "hub-database", "hub-release"):
             assert graph[name].replace_with == {"cluster-kind"}, name
 
     return run_program(DEV).apply(check)
@@ -71,7 +72,7 @@ def test_a_change_of_identity_deletes_before_it_makes_anew() -> pulumi.Output[No
         ({"storage": '{"quota": "1Gi", "compression": "off"}'}, set()),
         ({"storage": '{"quota": "1Gi", "onDestroy": "destroy", "confirmDestroy": "jhub-pool/userdata"}'}, set()),
         ({"hub": '{"authentication": {"method": "dummy"}, "student": {"storage": "5Gi"}}'}, set()),
-        ({"storage": '{"quota": "1Gi", "dataset": "physics"}'}, {"dataset-zfs", "cluster-kind"}),
+        ({"storage": '{"quota": "1Gi", "dataset": "physics"}'}, {"dataset-zfs", "dataset-database", "cluster-kind"}),
         ({"cluster": '{"hostPort": 30081}'}, {"cluster-kind"}),
         ({"cluster": '{"nodePort": 30081}'}, {"cluster-kind"}),
         ({"cluster": '{"name": "other"}'}, {"cluster-kind"}),
@@ -147,7 +148,7 @@ def homes(students: int) -> str:
 def test_the_number_of_resources_does_not_depend_on_students(students: int) -> None:
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        return run_program(with_section(homes=homes(students))).apply(lambda graph: _assert_count(graph, 13))
+        return run_program(with_section(homes=homes(students))).apply(lambda graph: _assert_count(graph, 15))
 
     run()
 
@@ -160,6 +161,16 @@ def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]
         assert graph["hub-homes-claim"].inputs["spec"]["volumeName"] == "homes"
 
     return run_program(with_section(homes=homes(3))).apply(check)
+
+
+@pulumi.runtime.test
+def test_no_hub_may_start_before_the_dataset_of_its_database_is_there() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert "dataset-zfs" in graph["dataset-database"].needs
+        assert "dataset-database" in graph["hub-database"].needs
+        assert "hub-database" in graph["hub-release"].needs
+
+    return run_program(DEV).apply(check)
 
 
 @pulumi.runtime.test

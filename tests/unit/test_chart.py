@@ -236,10 +236,16 @@ def with_texts(tree: Any) -> Any:
     return [with_texts(value) for value in tree] if isinstance(tree, list) else tree
 
 
+DYNAMIC = {"mode": "dynamic"}
 COURSES: list[dict[str, Any]] = [
-    {"hub": {"authentication": {"adminUsers": ["prof"]}}},
-    {"parts": "registries", "hub": {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}}},
-    {"course": {"environment": "development"}, "hub": {"authentication": {"method": "dummy"}}},
+    {"homes": {"roster": [{"name": "prof", "role": "staff"}, {"name": "ada"}]}},
+    {"homes": DYNAMIC, "hub": {"authentication": {"adminUsers": ["prof"]}}},
+    {
+        "parts": "registries",
+        "homes": DYNAMIC,
+        "hub": {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}},
+    },
+    {"course": {"environment": "development"}, "homes": DYNAMIC, "hub": {"authentication": {"method": "dummy"}}},
 ]
 
 

@@ -13,7 +13,7 @@ from config.schema import stack_schema
 from config.types import Size
 
 ROOT = Path(__file__).resolve().parents[2]
-SOUND: dict[str, Any] = {"hub": {"authentication": {"adminUsers": ["prof"]}}}
+SOUND: dict[str, Any] = {"homes": {"roster": [{"name": "prof", "role": "staff"}]}}
 HOSTILE = (
     "..",
     "-rf",
@@ -52,6 +52,7 @@ def test_every_fault_is_told_at_once() -> None:
         {
             "storage": {"pool": "-rf", "qota": "1Gi", "quota": "big", "dedup": "maybe"},
             "cluster": {"nodePort": 80, "listenAddress": "a.b"},
+            "homes": {"mode": "dynamic"},
             "hub": {"student": "x", "authentication": {"method": "dummy", "adminUsers": ["ok", "../x"]}},
             "typo": 1,
         }
@@ -82,13 +83,13 @@ def test_no_hostile_name_passes(key: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*HOSTILE, "Ada", "a_b", "ada.l", "-ada", "ada-", "ada@home", "a%20b"])
 def test_no_hostile_student_passes(name: str) -> None:
-    homes = {"mode": "roster", "roster": [{"name": "ada"}, {"name": name}]}
+    homes = {"roster": [{"name": "ada"}, {"name": name}]}
     assert "homes.roster.1.name" in faults({**SOUND, "homes": homes})
 
 
 @pytest.mark.parametrize("name", ["ada", "s1234567", "1234567", "ada-lovelace", "a" * 63])
 def test_names_and_numbers_of_students_pass(name: str) -> None:
-    course = check({**SOUND, "homes": {"mode": "roster", "roster": [{"name": name}]}})
+    course = check({**SOUND, "homes": {"roster": [{"name": name, "role": "staff"}]}})
     assert course.homes.roster[0].name == name
 
 
@@ -118,9 +119,9 @@ def test_nothing_of_a_section_that_holds_a_secret_is_shown() -> None:
 
 
 def test_dummy_is_refused_outside_development() -> None:
-    dummy = {"authentication": {"method": "dummy"}}
-    assert "course.environment: development" in faults({"hub": dummy})["hub.authentication.method"]
-    assert check({"course": {"environment": "development"}, "hub": dummy})
+    raw = {**SOUND, "hub": {"authentication": {"method": "dummy"}}}
+    assert "course.environment: development" in faults(raw)["hub.authentication.method"]
+    assert check({"course": {"environment": "development"}, **raw})
 
 
 @pytest.mark.parametrize(
@@ -133,14 +134,14 @@ def test_dummy_is_refused_outside_development() -> None:
         ({"cluster": {"apiPort": 30080}}, "cluster.apiPort"),
         ({"hub": {"student": {"memory": {"limit": "1Mi"}}}}, "hub.student.memory.limit"),
         ({"hub": {"student": {"cpu": {"guarantee": 2}}}}, "hub.student.cpu.limit"),
-        ({"hub": {"authentication": {}}}, "hub.authentication.adminUsers"),
-        ({"homes": {"mode": "roster"}}, "homes.roster"),
-        ({"homes": {"mode": "roster", "roster": [{"name": "ada"}, {"name": "ada"}]}}, "homes.roster"),
-        ({"homes": {"roster": [{"name": "ada"}]}}, "homes.mode"),
-        ({"homes": {"mode": "roster", "roster": [{"name": "ada"}]}, "storage": {"quota": "1Gi"}}, "homes.budget"),
+        ({"homes": {"roster": [{"name": "ada"}]}}, "hub.authentication.adminUsers"),
+        ({"homes": {}}, "homes.roster"),
+        ({"homes": {"roster": [{"name": "ada"}, {"name": "ada"}]}}, "homes.roster"),
+        ({"homes": {"mode": "dynamic", "roster": [{"name": "ada"}]}}, "homes.mode"),
+        ({"homes": {"roster": [{"name": "ada"}]}, "storage": {"quota": "1Gi"}}, "homes.budget"),
         (
             {
-                "homes": {"mode": "roster", "roster": [{"name": "ada"}]},
+                "homes": {"roster": [{"name": "ada"}]},
                 "hub": {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}},
             },
             "hub.authentication.allowedUsers",

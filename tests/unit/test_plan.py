@@ -11,10 +11,11 @@ from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
 from plan.parts import MAKERS, REGISTRIES, parts
+from plan.volumes import DATABASE
 
 
 def course(**sections: Any) -> Course:
-    return check({"hub": {"authentication": {"adminUsers": ["prof"]}}, **sections})
+    return check({"hub": {"authentication": {"adminUsers": ["prof"]}}, "homes": {"mode": "dynamic"}, **sections})
 
 
 def values(**sections: Any) -> dict[str, Any]:
@@ -131,8 +132,15 @@ def test_the_volume_of_the_homes_is_bound_to_its_claim_alone() -> None:
     assert volume["hostPath"] == {"path": "/var/local-path-provisioner/homes", "type": "Directory"}
     assert volume["claimRef"] == {"namespace": "jhub", "name": "homes"}
     assert volume["persistentVolumeReclaimPolicy"] == "Retain"
-    assert volume["storageClassName"] == claim["storageClassName"] == ""
+    assert volume["storageClassName"] == claim["storageClassName"] == "coursehub"
     assert claim["volumeName"] == "homes"
+
+
+def test_the_hubs_database_is_in_a_volume_of_the_dataset() -> None:
+    volume, claim = DATABASE.volume("jhub"), values()["hub"]["db"]["pvc"]
+    assert volume["hostPath"] == {"path": "/var/local-path-provisioner/hub", "type": "Directory"}
+    assert volume["claimRef"] == {"namespace": "jhub", "name": "hub-db-dir"}
+    assert (volume["capacity"]["storage"], volume["storageClassName"]) == (claim["storage"], claim["storageClassName"])
 
 
 def test_dummy_has_a_password_and_lets_everybody_in() -> None:
@@ -202,5 +210,7 @@ def test_the_address_is_one_that_a_browser_takes() -> None:
 
 
 def test_the_next_step_fits_the_way_to_log_in() -> None:
-    assert "let no students in" in next_steps(course(**DUMMY))
+    assert "with any name" in next_steps(course(**DUMMY))
+    assert "as ada, 1234567" in next_steps(course(homes=ROSTER, **DUMMY))
+    assert "/hub/signup as prof" in next_steps(course(homes=ROSTER))
     assert "/hub/signup as prof" in next_steps(course())
