@@ -71,6 +71,17 @@ class Student:
                 raise TimeoutError(f"{self.name}'s server does not stop")
             time.sleep(0.5)
 
+    def new_token(self) -> str:
+        """A token of the student's own for the hub's API."""
+        answer = self._hub("POST", f"/users/{self.name}/tokens")
+        answer.raise_for_status()
+        return str(answer.json()["token"])
+
+    def is_known_by(self, token: str) -> bool:
+        """Whether the hub takes `token` for this student's."""
+        answer = requests.get(f"{self.url}/hub/api/user", headers={"Authorization": f"token {token}"}, timeout=30)
+        return answer.ok and answer.json()["name"] == self.name
+
     def run_cell(self, code: str) -> str:
         """Run code in a new kernel; what it printed and its result. A traceback is returned as text too."""
         kernel = self._jupyter("POST", "/api/kernels", json={"name": "python3"}).json()["id"]

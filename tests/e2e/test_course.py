@@ -221,11 +221,14 @@ def test_native_accounts_are_let_in_by_an_admin(stack: Stack) -> None:
 
 def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) -> None:
     node = inspect(NODE)["Id"]
+    token = ada(stack).new_token()
     stack.configure(storage={"quota": "2Gi"}, cluster={"hostPort": PORT + 1})
     assert "5 to replace" in stack.must("preview")
     stack.must("up", "--yes", "--skip-preview")
     assert inspect(NODE)["Id"] != node
     student = Student(stack.output("url"), "ada")
+    assert student.is_known_by(token), "users and tokens outlive the cluster"
+    assert not student.is_known_by("0" * 32)
     student.log_in(stack.output("password"))
     student.start_server()
     assert student.read_file("notes.txt") == "first lecture"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from machine.login import wait_for_login
-from tests.e2e.conftest import POOL, PORT, Stack
+from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker
 from tests.e2e.student import LoginRefusedError, Student
 from tests.host.conftest import zfs
 
@@ -100,6 +100,16 @@ def test_a_full_home_is_the_students_own_affair(course: Stack) -> None:
 
 def test_a_home_with_room_keeps_everything(course: Stack) -> None:
     assert python(student(course, "student02"), "'HOME_IS_FULL' in os.environ") == "False"
+
+
+def test_after_a_restart_of_the_node_every_home_is_a_dataset_of_its_own_again(course: Stack) -> None:
+    docker("restart", f"coursehub-{NAME}-control-plane")
+    wait_for_login(URL, "student02", course.output("password"))
+    who = student(course, "student02")
+    assert BUDGET * 0.96 <= int(python(who, "shutil.disk_usage('/home/jovyan').total")) <= BUDGET * 1.04
+    assert "Disk quota exceeded" in python(who, WRITE)
+    assert all(value("mounted", f"{HOMES}/{name}") == "yes" for name in STUDENTS)
+    python(who, "pathlib.Path('big').unlink()")
 
 
 def test_who_leaves_keeps_the_home_and_who_comes_gets_one(course: Stack) -> None:

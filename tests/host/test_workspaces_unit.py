@@ -236,14 +236,14 @@ def test_progress_is_told(homes: Unit) -> None:
 
 
 def test_killed_anywhere_the_next_apply_finishes_the_work_and_nothing_is_lost(homes: Unit) -> None:
-    """Twenty kills at random moments of an apply for 60 students; a round of work is written in between."""
-    names = [f"student{n:02}" for n in range(60)]
+    """Twenty kills at random moments of an apply for 200 students; a round of work is written in between."""
+    names = [f"student{n:03}" for n in range(200)]
     many = replace(homes, spec={**homes.spec, "students": roster(*names)})
     moments = random.Random(20261123)
     killed, written = 0, {}
     for number in range(20):
         process = many.start("apply")
-        time.sleep(moments.uniform(0.05, 0.25))
+        time.sleep(moments.uniform(0.05, 0.8))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             killed += 1
@@ -257,12 +257,12 @@ def test_killed_anywhere_the_next_apply_finishes_the_work_and_nothing_is_lost(ho
             # All homes were made by now: kills are to fall on mounting them again, too.
             subprocess.run(["zfs", "unmount", f"{course(homes)}/homes"], check=False, capture_output=True)
     assert killed > 10, "too few applies were slow enough to be killed: the test proves little"
-    assert applied(many)["homes"] == 60
+    assert applied(many)["homes"] == 200
     for student in names:
         assert os.path.ismount(folder(homes, student))
         assert folder(homes, student).stat().st_uid == 1000
     table = zfs("zfs", "get", "-Hp", "-r", "-o", "value", "quota", f"{course(homes)}/homes").split()
-    assert table.count(str(64 * MIB)) == 60
+    assert table.count(str(64 * MIB)) == 200
     assert written
     assert {work: work.read_text() for work in written} == written
     assert many("apply").stderr == ""
