@@ -24,6 +24,7 @@ from config.faults import check
 from plan.hub_values import NAMESPACE, RELEASE, SECRET_BYTES, hub_values
 from plan.kind_config import kind_config
 from plan.parts import parts
+from plan.volumes import DATABASE
 from tests.e2e.conftest import ROOT, Stack, forget_course, fresh_stack
 
 
@@ -53,11 +54,16 @@ def by_hand(course: Course, helm: str, folder: Path) -> None:
     subprocess.run(["truncate", "-s", "4G", str(disk)], check=True)
     quiet("zpool", "create", "-O", "canmount=off", course.storage.pool, str(disk))
     quiet("zfs", "create", "-o", "dedup=on", "-o", "compression=gzip", "-o", "atime=off", path)
+    quiet("zfs", "create", "-o", f"quota={int(DATABASE.size)}", f"{path}/{DATABASE.folder}")
+    quiet("chown", "1000:1000", f"/{path}/{DATABASE.folder}")
     config = json.dumps(kind_config(course, chosen.node_image, f"/{path}"))
     name = ("--name", course.cluster_name)
     quiet("kind", "create", "cluster", *name, "--config", "-", "--kubeconfig", kubeconfig, stdin=config)
     if chosen.local:
         quiet("kind", "load", "docker-image", *name, *chosen.local)
+    metadata = {"name": DATABASE.name}
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": DATABASE.volume(NAMESPACE)}
+    quiet("kubectl", "--kubeconfig", kubeconfig, "apply", "-f", "-", stdin=json.dumps(volume))
     drawn = {secret: token_hex(size) for secret, size in SECRET_BYTES.items()}
     values = json.dumps(with_secrets(hub_values(course, chosen), drawn))
     where = ("--kubeconfig", kubeconfig, "--namespace", NAMESPACE, "--create-namespace")
