@@ -1,12 +1,12 @@
 # Source this to call pulumi yourself: `. ./env.sh && pulumi preview --stack dev`. The Makefile does the same.
 # State and passphrase are kept in the user's home, so that they outlive this folder.
-coursehub_state="${COURSEHUB_STATE:-$HOME/.local/state/coursehub}"
-mkdir -p "$coursehub_state"
-if [ ! -s "$coursehub_state/passphrase" ]; then
-  (umask 077 && head -c 24 /dev/urandom | base64 > "$coursehub_state/passphrase")
+export COURSEHUB_STATE="${COURSEHUB_STATE:-$HOME/.local/state/coursehub}"
+mkdir -p "$COURSEHUB_STATE"
+if [ ! -s "$COURSEHUB_STATE/passphrase" ]; then
+  (umask 077 && head -c 24 /dev/urandom | base64 > "$COURSEHUB_STATE/passphrase")
 fi
-export PULUMI_BACKEND_URL="file://$coursehub_state"
-export PULUMI_CONFIG_PASSPHRASE_FILE="$coursehub_state/passphrase"
+export PULUMI_BACKEND_URL="file://$COURSEHUB_STATE"
+export PULUMI_CONFIG_PASSPHRASE_FILE="$COURSEHUB_STATE/passphrase"
 export PULUMI_SKIP_UPDATE_CHECK=true
 export VIRTUAL_ENV="$PWD/.venv"
 coursehub_cache="${COURSEHUB_CACHE:-$HOME/.cache/coursehub}"

@@ -4,6 +4,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.dataset import Dataset
+from components.drift import marker, observe
 from components.host_command import host_command, result, run_unit
 from config.course import Course
 from plan.hub_values import NAMESPACE, RELEASE
@@ -24,7 +25,7 @@ class Cluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:cluster:Cluster", name, {}, opts)
-        wake_node(course.cluster_name, dataset.mountpoint)
+        wake_node(f"{name}-kind", course.cluster_name, dataset.mountpoint)
         config = kind_config(course, parts.node_image, dataset.mountpoint)
         self.command = host_command(
             f"{name}-kind",
@@ -54,10 +55,14 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"kubeconfig": self.kubeconfig})
 
 
-def wake_node(cluster: str, mountpoint: str) -> None:
+def wake_node(resource: str, cluster: str, mountpoint: str) -> None:
     """Have a node that is there answer, and let Helm go on where it was killed: else nothing in it could be changed.
 
-    No resource: nothing of it is worth keeping in the state, and a preview must not do it.
+    No resource: nothing of it is worth keeping in the state, and a preview must not do it, only tell.
     """
+    spec = {"cluster": cluster, "mountpoint": mountpoint, "namespace": NAMESPACE, "release": RELEASE}
     if not pulumi.runtime.is_dry_run():
-        run_unit("node", {"cluster": cluster, "mountpoint": mountpoint, "namespace": NAMESPACE, "release": RELEASE})
+        run_unit("node", spec)
+    elif marker(resource).exists():
+        for line in observe("node", spec).get("drift", []):
+            pulumi.log.info(f"to do on this server: {line}")

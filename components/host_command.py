@@ -12,7 +12,8 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
-ROOT = Path(__file__).resolve().parent.parent
+from components import drift
+from components.drift import ROOT
 
 
 def host_command(
@@ -28,17 +29,19 @@ def host_command(
     """Run `python3 -m host <unit>` with `spec` on its stdin.
 
     What is in `identity` makes it another thing: a change there deletes the old one first, then makes the new one. All
-    else is changed in place. A change of host/ itself runs the unit again. COURSEHUB_NEW tells a unit that the stack's
-    state knows nothing of its thing yet. What a `secret` unit prints is encrypted in the state and shown nowhere.
+    else is changed in place. A change of host/ itself runs the unit again, and so does what drifted on the server.
+    COURSEHUB_NEW and COURSEHUB_MADE tell a unit whether the stack's state knows its thing. What a `secret` unit prints
+    is encrypted in the state and shown nowhere.
     """
+    revision = drift.revision_of(name, unit, spec)
     return local.Command(
         name,
         create=f"COURSEHUB_NEW=1 python3 -m host {unit} apply",
-        update=f"python3 -m host {unit} apply",
+        update=f"COURSEHUB_MADE=1 python3 -m host {unit} apply",
         delete=f"python3 -m host {unit} remove",
         stdin=json.dumps(spec, sort_keys=True),
-        environment={"COURSEHUB_HOST_VERSION": tree_hash(ROOT / "host")},
-        triggers=list(identity),
+        environment={"COURSEHUB_HOST_VERSION": tree_hash(ROOT / "host"), **drift.environment(name, revision)},
+        triggers=[*identity, *([f"generation {revision.generation}"] if revision.generation else [])],
         logging=local.Logging.NONE if secret else local.Logging.STDERR,
         add_previous_output_in_env=secret,
         opts=pulumi.ResourceOptions(

@@ -9,7 +9,8 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
 from components.dataset import Dataset
-from components.host_command import ROOT, host_command, tree_hash
+from components.drift import ROOT
+from components.host_command import host_command, tree_hash
 from components.workspaces import Workspaces
 from config.course import Course
 from plan.homes import HOMES

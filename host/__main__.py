@@ -5,7 +5,9 @@ Verbs: `observe` reads, `apply` converges, `remove` obeys the retain policy. Exi
 """
 
 import json
+import os
 import sys
+from pathlib import Path
 from types import ModuleType
 
 from host import kind, node, secrets, volume, workspaces, zfs
@@ -30,6 +32,7 @@ def main(argv: list[str]) -> int:
     try:
         module = UNITS[unit]
         result = getattr(module, verb)(module.parse(_specification()))
+        _note(verb)
     except BadSpecification as error:
         print(f"{unit}: {error}", file=sys.stderr)
         return 2
@@ -41,6 +44,18 @@ def main(argv: list[str]) -> int:
         return 4
     print(json.dumps(result, sort_keys=True))
     return 0
+
+
+def _note(verb: str) -> None:
+    """Keep the revision that was reached in the file that the caller named: `components/drift.py` says what for."""
+    if not (file := os.environ.get("COURSEHUB_MARKER")):
+        return
+    marker = Path(file)
+    if verb == "remove":
+        marker.unlink(missing_ok=True)
+    elif verb == "apply":
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.write_text(os.environ["COURSEHUB_REVISION"])
 
 
 def _specification() -> dict[str, object]:

@@ -137,13 +137,18 @@ def facts(want: Want) -> Facts:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """What is there now."""
+    """What is there now. `gone` says that the cluster has to be made anew."""
     have = facts(want)
+    unknown = bool(have.missing_tools or have.docker_refusal)
+    reason = why_anew(want, have.node, unknown=False) if have.node else "is not there any more"
+    gone = not unknown and bool(reason)
     return {
         "cluster": want.name,
         "there": have.node is not None,
         "running": have.node is not None and have.node.running,
-        "problems": problems(want, have),
+        "gone": gone,
+        "drift": [f"cluster {want.name} {reason}: making it anew (the data is not in it)"] if gone else [],
+        "warnings": problems(want, have),
     }
 
 

@@ -14,6 +14,8 @@ from host.kind import is_whole, wait_until_ready
 from host.lock import locked
 from host.run import BadSpecification, Refused, run, say, succeeds
 
+_ENFORCERS = ("kube-router.service", "closed-pods.service")
+
 
 @dataclass(frozen=True)
 class Want:
@@ -39,10 +41,14 @@ def parse(given: dict[str, Any]) -> Want:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """Whether the node is there and runs, and the revisions that a killed run left pending."""
+    """Whether the node is there and runs, the revisions that a killed run left pending, and what `apply` would do."""
     there = not docker.refusal() and docker.exists(want.node)
     running = there and run(["docker", "inspect", "-f", "{{.State.Running}}", want.node]).strip() == "true"
-    return {"there": there, "running": running, "pending": _pending(want) if running else []}
+    pending, idle = (_pending(want), _idle(want)) if running else ([], [])
+    drift = [f"{want.node} is stopped: starting it"] if there and not running else []
+    drift += [f"{unit} does not run in {want.node}, which enforces who may talk to whom: starting it" for unit in idle]
+    drift += [f"the last change of release {want.release} was interrupted: beginning it anew"] if pending else []
+    return {"there": there, "running": running, "pending": pending, "idle": idle, "drift": drift}
 
 
 def apply(want: Want) -> dict[str, Any]:
@@ -61,6 +67,9 @@ def apply(want: Want) -> dict[str, Any]:
         if not have["there"] or not is_whole(want.node):  # the cluster's unit makes it, or makes it anew
             return {"forgotten": []}
         wait_until_ready(want.node)
+        for unit in _idle(want):
+            say(f"starting {unit} in {want.node}: it enforces who may talk to whom")
+            run(["docker", "exec", want.node, "systemctl", "restart", unit])
         pending = _pending(want)
         for secret in pending:
             say(f"the last change of release {want.release} was interrupted: forgetting {secret}, to begin it anew")
@@ -71,6 +80,13 @@ def apply(want: Want) -> dict[str, Any]:
 def remove(want: Want) -> dict[str, Any]:
     """The node goes with its cluster."""
     return {}
+
+
+def _idle(want: Want) -> list[str]:
+    """Units that enforce network policies and do not run. The makers' node image has none: kindnet does it there."""
+    lists = ["docker", "exec", want.node, "systemctl", "list-unit-files", "--no-legend", *_ENFORCERS]
+    there = [line.split()[0] for line in run(lists).splitlines()] if succeeds(lists) else []
+    return [unit for unit in there if not succeeds(["docker", "exec", want.node, "systemctl", "is-active", unit])]
 
 
 def _pending(want: Want) -> list[str]:

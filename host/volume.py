@@ -118,7 +118,11 @@ def facts(want: Want) -> Facts:
 def observe(want: Want) -> dict[str, Any]:
     """What is there now."""
     have = facts(want)
-    return {"dataset": want.path, "there": have.there, "mounted": have.mounted, "used": have.used, "quota": have.quota}
+    try:
+        drift = [" ".join(argv) for argv in steps(want, have)]
+    except Refused as refusal:
+        drift = [str(refusal)]
+    return {"dataset": want.path, "mounted": have.mounted, "used": have.used, "quota": have.quota, "drift": drift}
 
 
 def apply(want: Want) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The pool is never made on, or taken from, real disks. `steps` decides from facts
 again, and so on until nothing is left to do, which is why a run that was killed anywhere is finished by the next one.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
 
 _DESTROY_TRIES = 10  # one a second
+_FULL_PERCENT = 80  # above it ZFS slows down and little room is left to react
+_MADE = "COURSEHUB_MADE"  # in the environment when the stack's state says that the dataset was made
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,16 @@ def steps(want: Want, have: Facts) -> list[Argv]:
             " raise the quota, or delete something first"
         )
     changes: list[Argv] = [
-        ["zfs", "set", f"{key}={value}", want.path] for key, value in wanted.items() if have.properties[key] != value
+        ["zfs", "set", f"{key}={_written(key, value)}", want.path]
+        for key, value in wanted.items()
+        if have.properties[key] != value
     ]
     return changes if have.properties["mounted"] == "yes" else [*_guard_steps(want, have), *changes, _mount(want)]
+
+
+def _written(key: str, value: str) -> str:
+    """A value as `zfs set` takes it: a quota of 0, as it is read, is refused by zfs-fuse."""
+    return "none" if (key, value) == ("quota", "0") else value
 
 
 def _pool_steps(want: Want, have: Facts) -> list[Argv]:
@@ -183,15 +193,55 @@ def facts(want: Want) -> Facts:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """What is there now, for people and for `preview`."""
+    """What is there now, for people and for `preview`; what `apply` would do; what an admin has to see to."""
     have = facts(want)
-    return {"dataset": want.path, "there": have.properties is not None, **(have.properties or {})}
+    return {
+        "dataset": want.path,
+        "there": have.properties is not None,
+        **(have.properties or {}),
+        "drift": drift(want, have),
+        "warnings": _health(want) if want.pool in have.pools else [],
+    }
+
+
+def drift(want: Want, have: Facts) -> list[str]:
+    """What `apply` would do to a dataset that was made before, or why it would refuse."""
+    try:
+        refuse_to_begin_anew(want, have)
+        return [_in_words(argv, have) for argv in steps(want, have)]
+    except Refused as refusal:
+        return [str(refusal)]
+
+
+def refuse_to_begin_anew(want: Want, have: Facts) -> None:
+    """Raise Refused where a dataset that was made before is not there: an empty one would hide that work is missing."""
+    if have.importable or (want.pool in have.pools and have.properties is not None):
+        return
+    missing = want.path if want.pool in have.pools else f"pool {want.pool}"
+    raise Refused(
+        f"{missing} is not there, but this stack made it: bring it back (`zpool import {want.pool}`, or `zfs rename`"
+        f" where it has another name now; `zfs list -r {want.pool}` shows all). To begin with an empty one, give up the"
+        " old one first: `pulumi destroy`"
+    )
+
+
+def _health(want: Want) -> list[str]:
+    _, health, capacity = run_as_root(["zpool", "list", "-H", "-o", "name,health,capacity", want.pool]).split()
+    used = int(capacity.removesuffix("%"))
+    found = [f"pool {want.pool} is {health}: `zpool status {want.pool}` tells why"] if health != "ONLINE" else []
+    if used >= _FULL_PERCENT:
+        found.append(
+            f"pool {want.pool} is {used} % full: a full pool takes no snapshots and no new homes; delete or add a disk"
+        )
+    return found
 
 
 def apply(want: Want) -> dict[str, Any]:
     """Make the dataset what it is to be. Raises Refused or CommandFailed; running it again goes on from there."""
     with locked(want.path):
         have = facts(want)
+        if _MADE in os.environ:
+            refuse_to_begin_anew(want, have)
         last: Argv = []
         while todo := steps(want, have):
             if todo[0] == last:

@@ -188,6 +188,7 @@ def fresh_stack(base: Path) -> Iterator[Stack]:
     (base / "passphrase").write_text("only for the tests")
     environment = {
         **os.environ,
+        "COURSEHUB_STATE": str(base / "state"),
         "PULUMI_BACKEND_URL": f"file://{base / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(base / "passphrase"),
     }

@@ -1,5 +1,6 @@
 """Runs the program against Pulumi's mocks and records what it registers, with edges and options."""
 
+import os
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pulumi
 from pulumi.runtime import mocks, rpc, set_all_config
 
 ROOT = Path(__file__).resolve().parents[2]
+NOWHERE = Path("/nonexistent")
 DRAWN = '{"proxy_token": "t0", "cookie_secret": "c0", "crypt_key": "k0", "password": "p0"}'
 
 
@@ -79,8 +81,12 @@ def _name(urn: str) -> str:
     return urn.rsplit("::", 1)[-1]
 
 
-def run_program(config: Mapping[str, Any]) -> pulumi.Output[dict[str, Registered]]:
-    """Run `__main__.py`, as at preview, with a configuration; what it registered, once all outputs have settled."""
+def run_program(config: Mapping[str, Any], state: Path = NOWHERE) -> pulumi.Output[dict[str, Registered]]:
+    """Run `__main__.py`, as at preview, with a configuration; what it registered, once all outputs have settled.
+
+    `state` is the folder where the stack notes what it made; without it nothing is known to be made.
+    """
+    os.environ["COURSEHUB_STATE"] = str(state)
     monitor = _Monitor()
     mocks.set_mocks(mocks=_Answers(), project="coursehub", stack="dev", monitor=monitor, preview=True)
     set_all_config({f"coursehub:{key}": value for key, value in config.items()}, [])

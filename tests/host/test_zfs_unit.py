@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,8 @@ def test_a_missing_pool_is_told_with_the_remedy(unit: Unit) -> None:
 @pytest.mark.parametrize("name", ["..", "-rf", "a b", "a;b", "$(id)", "@x", "/etc"])
 def test_hostile_names_touch_nothing(unit: Unit, name: str) -> None:
     for key in ("pool", "dataset"):
-        done = unit("apply", **{key: name})
+        changed: dict[str, Any] = {key: name}
+        done = unit("apply", **changed)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert unit.spec["pool"] not in zfs("zpool", "list", "-H", "-o", "name").split()

@@ -36,7 +36,7 @@ def test_nothing_is_done_where_all_is_as_wanted() -> None:
     ("want", "have", "commands"),
     [
         (WANT, having(dedup="off"), [["zfs", "set", "dedup=on", "jhub-pool/userdata"]]),
-        (WANT, having(quota="99"), [["zfs", "set", "quota=0", "jhub-pool/userdata"]]),
+        (WANT, having(quota="99"), [["zfs", "set", "quota=none", "jhub-pool/userdata"]]),
         (replace(WANT, quota=8192), THERE, [["zfs", "set", "quota=8192", "jhub-pool/userdata"]]),
         (replace(WANT, compression="off"), THERE, [["zfs", "set", "compression=off", "jhub-pool/userdata"]]),
     ],

@@ -1,0 +1,69 @@
+"""What somebody changed on this server by hand: seen at preview, mended by `up`.
+
+Pulumi runs a command again only when one of its inputs changes, and it cannot read a server. So each command has a
+revision among its inputs, kept in a small file beside the state: where the unit's `observe` finds work to do, the
+revision is one higher than in the file, and the unit writes it there once the work is done. The next `up` is then
+without changes again. A thing that is gone has another generation, which makes it anew with all that is in it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Revision:
+    """How often a thing was mended in place, and how often made anew because it was gone."""
+
+    revision: int = 0
+    generation: int = 0
+
+
+def after(last: Revision, found: Mapping[str, Any]) -> Revision:
+    """The revision that a thing is to have, by what its unit found of it: `gone`, and `drift`, a sentence for each."""
+    if found.get("gone"):
+        return Revision(last.revision, last.generation + 1)
+    return Revision(last.revision + 1, last.generation) if found.get("drift") else last
+
+
+def marker(resource: str) -> Path:
+    """The file of a resource's revision, in the folder that also holds the state."""
+    folder = Path(os.environ.get("COURSEHUB_STATE", "~/.local/state/coursehub")).expanduser()
+    return folder / "revisions" / pulumi.get_stack() / f"{resource}.json"
+
+
+def revision_of(resource: str, unit: str, spec: Mapping[str, Any]) -> Revision:
+    """The revision that `resource` is to have. What is found is told. Changes nothing on the server."""
+    file = marker(resource)
+    if not file.exists():  # not made yet
+        return Revision()
+    found = observe(unit, spec)
+    for line in found.get("drift", []):
+        pulumi.log.info(f"to do on this server: {line}")
+    for line in found.get("warnings", []):
+        pulumi.log.warn(line)
+    return after(Revision(**json.loads(file.read_text())), found)
+
+
+def observe(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a unit finds on this server; where it cannot look, its words as a warning."""
+    argv = [sys.executable, "-m", "host", unit, "observe"]
+    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        return {"warnings": [done.stderr.strip()]}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def environment(resource: str, revision: Revision) -> dict[str, str]:
+    """What tells the unit where to note its revision, and which."""
+    return {"COURSEHUB_MARKER": str(marker(resource)), "COURSEHUB_REVISION": json.dumps(asdict(revision))}

@@ -1,0 +1,102 @@
+"""What somebody did to the server by hand: told by a preview, mended by one up, without a change at the next."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from machine.login import wait_for_login
+from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker
+from tests.e2e.student import Student
+from tests.host.conftest import zfs
+
+URL = f"http://127.0.0.1:{PORT}"
+COURSE = f"{POOL}/userdata"
+CLUSTER = f"coursehub-{NAME}"
+NODE = f"{CLUSTER}-control-plane"
+
+
+@pytest.fixture(scope="module")
+def course(stack: Stack) -> Iterator[Stack]:
+    """The tests' course, with two students, one of whom has work."""
+    stack.configure(homes={"mode": "roster", "budget": 24 << 20, "roster": [{"name": "ada"}, {"name": "grace"}]})
+    done = stack.up()
+    assert done.returncode == 0, done.stdout
+    wait_for_login(URL, "ada", stack.output("password"))
+    assert logged_in(stack).write_file("work.txt", "mine").status_code == 201
+    yield stack
+    stack.configure()
+
+
+def logged_in(stack: Stack) -> Student:
+    student = Student(URL, "ada")
+    student.log_in(stack.output("password"))
+    student.start_server()
+    return student
+
+
+def value(key: str, dataset: str) -> str:
+    return zfs("zfs", "get", "-Hp", "-o", "value", key, dataset).strip()
+
+
+def nothing_is_left_to_do(stack: Stack) -> None:
+    assert "16 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_quota_lifted_by_hand_is_told_and_set_again(course: Stack) -> None:
+    zfs("zfs", "set", "quota=none", COURSE)
+    assert f"to do on this server: {COURSE}: quota 0 -> {3 << 30}" in course.must("preview")
+    assert value("quota", COURSE) == "0", "a preview changes nothing"
+    course.must("up", "--yes", "--skip-preview")
+    assert value("quota", COURSE) == str(3 << 30)
+    nothing_is_left_to_do(course)
+
+
+def test_a_budget_lifted_by_hand_is_set_again(course: Stack) -> None:
+    zfs("zfs", "set", "quota=none", f"{COURSE}/homes/ada")
+    course.must("up", "--yes", "--skip-preview")
+    assert value("quota", f"{COURSE}/homes/ada") == str(24 << 20)
+    nothing_is_left_to_do(course)
+
+
+def test_a_home_unmounted_by_hand_is_mounted_again(course: Stack) -> None:
+    zfs("zfs", "unmount", f"{COURSE}/homes/grace")
+    course.must("up", "--yes", "--skip-preview")
+    assert value("mounted", f"{COURSE}/homes/grace") == "yes"
+    nothing_is_left_to_do(course)
+
+
+def test_an_enforcer_of_policies_that_does_not_run_is_started(course: Stack) -> None:
+    docker("exec", NODE, "systemctl", "stop", "kube-router")
+    assert "kube-router.service does not run" in course.must("preview")
+    assert "starting kube-router.service" in course.must("up", "--yes", "--skip-preview")
+    assert docker("exec", NODE, "systemctl", "is-active", "kube-router").strip() == "active"
+
+
+def test_a_cluster_deleted_by_hand_is_made_anew_with_students_work_and_users(course: Stack) -> None:
+    token = logged_in(course).new_token()
+    subprocess.run(["kind", "delete", "cluster", "--name", CLUSTER], check=True, capture_output=True)
+    said = course.must("preview")
+    assert f"cluster {CLUSTER} is not there any more" in said
+    assert "to replace" in said
+    course.must("up", "--yes", "--skip-preview")
+    student = logged_in(course)
+    assert student.read_file("work.txt") == "mine"
+    assert student.is_known_by(token)
+    nothing_is_left_to_do(course)
+
+
+def test_a_renamed_dataset_is_told_and_never_replaced_by_an_empty_one(course: Stack) -> None:
+    logged_in(course).stop_server()
+    docker("stop", NODE)
+    zfs("zfs", "unmount", COURSE)
+    zfs("zfs", "rename", COURSE, f"{POOL}/elsewhere")
+    done = course.up()
+    assert done.returncode != 0
+    assert "is not there, but this stack made it" in done.stdout or "is not mounted" in done.stdout
+    assert COURSE not in zfs("zfs", "list", "-H", "-o", "name").split()
+    zfs("zfs", "rename", f"{POOL}/elsewhere", COURSE)
+    course.must("up", "--yes", "--skip-preview")
+    assert logged_in(course).read_file("work.txt") == "mine"
+    assert (Path("/", COURSE, "homes", "ada") / "work.txt").read_text() == "mine"
