@@ -142,12 +142,15 @@ def observe(want: Want) -> dict[str, Any]:
     unknown = bool(have.missing_tools or have.docker_refusal)
     reason = why_anew(want, have.node, unknown=False) if have.node else "is not there any more"
     gone = not unknown and bool(reason)
+    drift = [f"cluster {want.name} {reason}: making it anew (the data is not in it)"] if gone else []
+    if have.node and not have.node.running and not gone:
+        drift.append(f"starting {want.node}, which is stopped")
     return {
         "cluster": want.name,
         "there": have.node is not None,
         "running": have.node is not None and have.node.running,
         "gone": gone,
-        "drift": [f"cluster {want.name} {reason}: making it anew (the data is not in it)"] if gone else [],
+        "drift": drift,
         "warnings": problems(want, have),
     }
 

@@ -54,7 +54,7 @@ def observe(want: Want) -> dict[str, Any]:
 def apply(want: Want) -> dict[str, Any]:
     """Start the node if it was stopped, and forget pending revisions. Where there is no node, there is nothing to do.
 
-    Raises Refused where Docker does not answer, or the node would start without the students' work.
+    Raises Refused where Docker does not answer.
     """
     with locked(want.cluster):
         if refusal := docker.refusal():
@@ -62,7 +62,8 @@ def apply(want: Want) -> dict[str, Any]:
         have = observe(want)
         if have["there"] and not have["running"]:
             if not os.path.ismount(want.mountpoint):
-                raise Refused(f"{want.mountpoint} is not mounted, students would miss their work: `zfs mount -a` first")
+                say(f"{want.node} stays stopped until {want.mountpoint} is mounted: students would miss their work")
+                return {"forgotten": []}
             docker.start(want.node)
         if not have["there"] or not is_whole(want.node):  # the cluster's unit makes it, or makes it anew
             return {"forgotten": []}

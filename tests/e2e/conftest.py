@@ -115,7 +115,7 @@ class Stack:
 
         def kill() -> None:
             time.sleep(5)
-            (unit_process,) = _processes(f"-m host {unit} apply")
+            (unit_process,) = processes(f"-m host {unit} apply")
             os.killpg(os.getpgid(unit_process), signal.SIGKILL)
 
         self._up_until(when, kill)
@@ -125,7 +125,7 @@ class Stack:
 
         def kill() -> None:
             time.sleep(2)
-            for process in _processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
+            for process in processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
                 if process != os.getpid():
                     os.kill(process, signal.SIGKILL)
 
@@ -158,7 +158,7 @@ def machine_state() -> dict[str, Any]:
     }
 
 
-def _processes(words: str, file: str = "cmdline") -> list[int]:
+def processes(words: str, file: str = "cmdline") -> list[int]:
     """The processes that have `words` in their command line, or in another file of /proc. Shells are not meant."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
