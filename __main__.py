@@ -4,6 +4,7 @@ import pulumi
 
 from components.cluster import Cluster
 from components.dataset import Dataset
+from components.guardrails import Guardrails
 from components.hub import Hub
 from components.workspaces import Workspaces
 from config.load import load
@@ -16,7 +17,16 @@ chosen = parts(course)
 dataset = Dataset("dataset", storage=course.storage)
 workspaces = Workspaces("homes", course=course, dataset=dataset) if course.homes.mode == "roster" else None
 cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
-hub = Hub("hub", course=course, parts=chosen, dataset=dataset, cluster=cluster, workspaces=workspaces)
+guardrails = Guardrails("guardrails", course=course, cluster=cluster)
+hub = Hub(
+    "hub",
+    course=course,
+    parts=chosen,
+    dataset=dataset,
+    cluster=cluster,
+    guardrails=guardrails,
+    workspaces=workspaces,
+)
 
 pulumi.export("url", url(course))
 pulumi.export("somebody", somebody(course))

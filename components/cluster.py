@@ -1,5 +1,7 @@
 """The course's kind cluster."""
 
+import json
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -10,6 +12,7 @@ from config.course import Course
 from plan.hub_values import NAMESPACE, RELEASE
 from plan.kind_config import identity, kind_config
 from plan.parts import Parts
+from plan.policies import Addresses
 
 
 class Cluster(pulumi.ComponentResource):
@@ -52,7 +55,22 @@ class Cluster(pulumi.ComponentResource):
             cluster_identifier=identity(config),
             opts=pulumi.ResourceOptions(parent=self, replace_with=[self.command], deleted_with=self.command),
         )
+        self.addresses = self.command.stdout.apply(_addresses)
         self.register_outputs({"kubeconfig": self.kubeconfig})
+
+    def inside(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """The options of what is in the cluster: it ends with the cluster, and begins anew with it.
+
+        Were the old ones deleted after a new cluster has taken the old one's place, the new ones would be hit.
+        """
+        return pulumi.ResourceOptions(
+            parent=parent, provider=self.provider, deleted_with=self.provider, replace_with=[self.command]
+        )
+
+
+def _addresses(printed: str) -> Addresses:
+    found = json.loads(printed)
+    return Addresses(found["address"], tuple(found["server"]))
 
 
 def wake_node(resource: str, cluster: str, mountpoint: str) -> None:

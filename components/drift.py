@@ -35,6 +35,12 @@ def after(last: Revision, found: Mapping[str, Any]) -> Revision:
     return Revision(last.revision + 1, last.generation) if found.get("drift") else last
 
 
+def moved(result: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """What a unit would now print differently than it did, such as an address that a restart changed."""
+    now = found.get("result", {})
+    return [f"{key} {result.get(key)} -> {value}" for key, value in now.items() if result.get(key) != value]
+
+
 def marker(resource: str) -> Path:
     """The file of a resource's revision, in the folder that also holds the state."""
     folder = Path(os.environ.get("COURSEHUB_STATE", "~/.local/state/coursehub")).expanduser()
@@ -46,12 +52,14 @@ def revision_of(resource: str, unit: str, spec: Mapping[str, Any]) -> Revision:
     file = marker(resource)
     if not file.exists():  # not made yet
         return Revision()
+    last = json.loads(file.read_text())
     found = observe(unit, spec)
-    for line in found.get("drift", []):
+    found["drift"] = [*found.get("drift", []), *moved(last["result"], found)]
+    for line in found["drift"]:
         pulumi.log.info(f"to do on this server: {line}")
     for line in found.get("warnings", []):
         pulumi.log.warn(line)
-    return after(Revision(**json.loads(file.read_text())), found)
+    return after(Revision(last["revision"], last["generation"]), found)
 
 
 def observe(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:

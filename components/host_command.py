@@ -33,14 +33,17 @@ def host_command(
     COURSEHUB_NEW and COURSEHUB_MADE tell a unit whether the stack's state knows its thing. What a `secret` unit prints
     is encrypted in the state and shown nowhere.
     """
-    revision = drift.revision_of(name, unit, spec)
+    revision = drift.Revision() if secret else drift.revision_of(name, unit, spec)
     return local.Command(
         name,
         create=f"COURSEHUB_NEW=1 python3 -m host {unit} apply",
         update=f"COURSEHUB_MADE=1 python3 -m host {unit} apply",
         delete=f"python3 -m host {unit} remove",
         stdin=json.dumps(spec, sort_keys=True),
-        environment={"COURSEHUB_HOST_VERSION": tree_hash(ROOT / "host"), **drift.environment(name, revision)},
+        environment={
+            "COURSEHUB_HOST_VERSION": tree_hash(ROOT / "host"),
+            **({} if secret else drift.environment(name, revision)),
+        },
         triggers=[*identity, *([f"generation {revision.generation}"] if revision.generation else [])],
         logging=local.Logging.NONE if secret else local.Logging.STDERR,
         add_previous_output_in_env=secret,

@@ -1,4 +1,4 @@
-"""The JupyterHub release, its namespace and its secrets."""
+"""The JupyterHub release and its secrets."""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.drift import ROOT
+from components.guardrails import Guardrails
 from components.host_command import host_command, tree_hash
 from components.workspaces import Workspaces
 from config.course import Course
@@ -32,6 +33,7 @@ class Hub(pulumi.ComponentResource):
         parts: Parts,
         dataset: Dataset,
         cluster: Cluster,
+        guardrails: Guardrails,
         workspaces: Workspaces | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -43,17 +45,7 @@ class Hub(pulumi.ComponentResource):
         own = course.hub.authentication.password
         if own is not None:
             secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
-        in_cluster = pulumi.ResourceOptions(
-            parent=self,
-            provider=cluster.provider,
-            # They end with the cluster, and begin anew with it. Were the old ones deleted after a new cluster has taken
-            # the old one's place, the new ones would be hit.
-            deleted_with=cluster.provider,
-            replace_with=[cluster.command],
-        )
-        namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace", metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NAMESPACE), opts=in_cluster
-        )
+        in_cluster, namespace = cluster.inside(self), guardrails.namespace
         database = kubernetes.core.v1.PersistentVolume(
             f"{name}-database",
             metadata={"name": DATABASE.name},
@@ -73,8 +65,11 @@ class Hub(pulumi.ComponentResource):
             atomic=True,
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,
-            # No server may start before its home is there: the kubelet would make a plain folder of that name.
-            opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[database, *homes])),
+            # No pod may start before the rules are there, and no server before its home is: the kubelet would make a
+            # plain folder of that name.
+            opts=pulumi.ResourceOptions.merge(
+                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.policies, database, *homes])
+            ),
         )
         self.password = secrets[PASSWORD.name]
         self.status = self.release.status.apply(lambda status: status.status)

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from config.homes import Homes
+from config.network import Network
 from config.section import Section
 from config.types import (
     Address,
@@ -173,6 +174,7 @@ class Course(Section):
     storage: Storage = Storage()
     homes: Homes = Homes()
     cluster: Cluster = Cluster()
+    network: Network = Network()
     hub: Hub = Hub()
 
     @property

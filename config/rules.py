@@ -113,7 +113,24 @@ def _budgets_fit_the_quota(course: Course) -> str | None:
     return None
 
 
+def _ranges_are_for_the_mode_ranges(course: Course) -> str | None:
+    network = course.network
+    if network.internet == "ranges" and not network.ranges:
+        return "with network.internet: ranges, list the addresses that students may reach, such as 192.0.2.0/24"
+    if network.ranges and network.internet != "ranges":
+        return f"ranges are listed, but network.internet is {network.internet}: set it to ranges, or remove them"
+    return None
+
+
+def _blocked_is_for_the_mode_web(course: Course) -> str | None:
+    if course.network.blocked and course.network.internet != "web":
+        return f"with network.internet: {course.network.internet} nothing else is open that could be blocked: remove it"
+    return None
+
+
 RULES = (
+    Rule(("network.ranges", "network.internet"), _ranges_are_for_the_mode_ranges),
+    Rule(("network.blocked", "network.internet"), _blocked_is_for_the_mode_web),
     Rule(("homes.roster", "homes.mode"), _a_roster_has_somebody),
     Rule(("homes.roster",), _a_roster_has_everybody_once),
     Rule(("homes.mode", "homes.roster"), _a_roster_is_for_the_mode_roster),

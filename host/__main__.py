@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import kind, node, secrets, volume, workspaces, zfs
+from host import kind, node, probe, secrets, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -19,6 +19,7 @@ UNITS: dict[str, ModuleType] = {
     "workspaces": workspaces,
     "kind": kind,
     "node": node,
+    "probe": probe,
     "secrets": secrets,
 }
 VERBS = ("observe", "apply", "remove")
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     try:
         module = UNITS[unit]
         result = getattr(module, verb)(module.parse(_specification()))
-        _note(verb)
+        _note(verb, result)
     except BadSpecification as error:
         print(f"{unit}: {error}", file=sys.stderr)
         return 2
@@ -46,8 +47,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _note(verb: str) -> None:
-    """Keep the revision that was reached in the file that the caller named: `components/drift.py` says what for."""
+def _note(verb: str, result: dict[str, object]) -> None:
+    """Keep revision and result in the file that the caller named: `components/drift.py` says what for."""
     if not (file := os.environ.get("COURSEHUB_MARKER")):
         return
     marker = Path(file)
@@ -55,7 +56,7 @@ def _note(verb: str) -> None:
         marker.unlink(missing_ok=True)
     elif verb == "apply":
         marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(os.environ["COURSEHUB_REVISION"])
+        marker.write_text(json.dumps({**json.loads(os.environ["COURSEHUB_REVISION"]), "result": result}))
 
 
 def _specification() -> dict[str, object]:

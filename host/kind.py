@@ -4,11 +4,13 @@ The cluster is disposable, so what was left half made is deleted and made anew. 
 made to the end. The user's default kubeconfig is never touched.
 """
 
+import ipaddress
 import json
 import os
 import socket
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,7 @@ def observe(want: Want) -> dict[str, Any]:
         "running": have.node is not None and have.node.running,
         "gone": gone,
         "drift": drift,
+        "result": addresses(want) if have.node and have.node.running else {},
         "warnings": problems(want, have),
     }
 
@@ -173,7 +176,23 @@ def apply(want: Want) -> dict[str, Any]:
         _load_images(want)
         _write_kubeconfig(want)
         run(["docker", "exec", want.node, "touch", _WHOLE])
-        return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path)}
+        return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path), **addresses(want)}
+
+
+def addresses(want: Want) -> dict[str, Any]:
+    """The node's address, and the public ones of this server, which students have no business with."""
+    network = '{{(index .NetworkSettings.Networks "kind").IPAddress}}'
+    return {
+        "address": run(["docker", "inspect", "-f", network, want.node]).strip(),
+        "server": public_addresses(Path("/proc/net/fib_trie").read_text()),
+    }
+
+
+def public_addresses(fib_trie: str) -> list[str]:
+    """This server's own IPv4 addresses that the internet routes, from the kernel's table of routes."""
+    lines = [line.strip() for line in fib_trie.splitlines()]
+    own = {line.removeprefix("|-- ") for line, below in pairwise(lines) if below == "/32 host LOCAL"}
+    return sorted(address for address in own if ipaddress.ip_address(address).is_global)
 
 
 def remove(want: Want) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class _Answers(mocks.Mocks):
         printed = {
             "dataset-zfs": "{}",
             "dataset-database": "{}",
-            "cluster-kind": '{"kubeconfig": "/k"}',
+            "cluster-kind": '{"kubeconfig": "/k", "address": "172.18.0.2", "server": []}',
             "hub-secrets": DRAWN,
             "homes-workspaces": "{}",
         }
@@ -46,7 +46,9 @@ class _Answers(mocks.Mocks):
                 return args.name, {**args.inputs, "stdout": printed[args.name], "stderr": ""}
             case "kubernetes:helm.sh/v3:Release":
                 return args.name, {**args.inputs, "status": {"status": "deployed"}}
-            case typ if typ.startswith(("pulumi:providers:", "kubernetes:core/v1:")):
+            case typ if typ.startswith(
+                ("pulumi:providers:", "kubernetes:core/v1:", "kubernetes:networking.k8s.io/v1:")
+            ):
                 return args.name, dict(args.inputs)
             case typ if typ.startswith("coursehub:"):
                 return args.name, dict(args.inputs)

@@ -6,8 +6,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from plan.policies import NAMES
 from tests.graph.recording import Registered, run_program
 
+POLICIES = tuple(f"guardrails-{name.replace('/', '-')}" for name in NAMES)
 DEV: dict[str, Any] = {
     "course": '{"name": "dev", "environment": "development"}',
     "parts": "registries",
@@ -26,11 +28,12 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert set(graph) == {
             *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
-            *("hub", "hub-secrets", "hub-namespace", "hub-database", "hub-release"),
+            *("hub", "hub-secrets", "hub-database", "hub-release"),
+            *("guardrails", "guardrails-namespace", *POLICIES),
         }
         assert "dataset-zfs" in graph["cluster-kind"].needs
         assert "cluster-kind" in graph["cluster-kubernetes"].needs
-        assert {"hub-namespace", "hub-secrets"} <= graph["hub-release"].needs
+        assert {"guardrails-namespace", "hub-secrets"} <= graph["hub-release"].needs
 
     return run_program(DEV).apply(check)
 
@@ -48,8 +51,8 @@ def test_everything_is_under_its_component() -> pulumi.Output[None]:
 def test_what_is_in_the_cluster_ends_and_begins_with_the_cluster() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert graph["cluster-kubernetes"].deleted_with == "cluster-kind"
-        assert graph["hub-release"].deleted_with == graph["hub-namespace"].deleted_with == "cluster-kubernetes"
-        for name in ("cluster-kubernetes", "hub-namespace", "hub-database", "hub-release"):
+        assert graph["hub-release"].deleted_with == graph["guardrails-namespace"].deleted_with == "cluster-kubernetes"
+        for name in ("cluster-kubernetes", "guardrails-namespace", "hub-database", "hub-release"):
             assert graph[name].replace_with == {"cluster-kind"}, name
 
     return run_program(DEV).apply(check)
@@ -148,7 +151,9 @@ def homes(students: int) -> str:
 def test_the_number_of_resources_does_not_depend_on_students(students: int) -> None:
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        return run_program(with_section(homes=homes(students))).apply(lambda graph: _assert_count(graph, 15))
+        return run_program(with_section(homes=homes(students))).apply(
+            lambda graph: _assert_count(graph, 16 + len(POLICIES))
+        )
 
     run()
 
@@ -169,6 +174,17 @@ def test_no_hub_may_start_before_the_dataset_of_its_database_is_there() -> pulum
         assert "dataset-zfs" in graph["dataset-database"].needs
         assert "dataset-database" in graph["hub-database"].needs
         assert "hub-database" in graph["hub-release"].needs
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
+def test_no_pod_may_start_before_the_rules_are_there() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert set(POLICIES) <= graph["hub-release"].needs
+        assert "cluster-kind" in graph["guardrails-jhub-hub"].needs
+        labels = graph["guardrails-namespace"].inputs["metadata"]["labels"]
+        assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
     return run_program(DEV).apply(check)
 

@@ -17,7 +17,7 @@ def noted(folder: Path, resource: str, revision: int, generation: int) -> None:
     """The file that a unit leaves once its work is done."""
     file = folder / "revisions" / "dev" / f"{resource}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"revision": revision, "generation": generation}))
+    file.write_text(json.dumps({"revision": revision, "generation": generation, "result": {"address": "a"}}))
 
 
 def run_with(found: Mapping[str, Any], folder: Path, patch: pytest.MonkeyPatch) -> pulumi.Output[dict[str, Registered]]:
@@ -45,6 +45,19 @@ def test_what_drifted_is_updated_in_place(tmp_path: Path, monkeypatch: pytest.Mo
     run()
 
 
+def test_an_address_that_changed_runs_the_unit_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted(tmp_path, "cluster-kind", 0, 0)
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        def check(graph: dict[str, Registered]) -> None:
+            assert revision(graph["cluster-kind"]) == {"revision": 1, "generation": 0}
+
+        return run_with({"result": {"address": "b"}}, tmp_path, monkeypatch).apply(check)
+
+    run()
+
+
 def test_a_cluster_that_is_gone_is_made_anew_with_all_that_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +74,9 @@ def test_a_cluster_that_is_gone_is_made_anew_with_all_that_is_in_it(
     run()
 
 
-@pytest.mark.parametrize("found", [{}, {"drift": []}, {"warnings": ["pool is 90 % full"]}])
+@pytest.mark.parametrize(
+    "found", [{}, {"drift": []}, {"warnings": ["pool is 90 % full"]}, {"result": {"address": "a"}}]
+)
 def test_what_did_not_drift_has_the_inputs_of_last_time(
     found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ def test_every_fault_is_told_at_once() -> None:
     }
     assert "'-rf' was given" in found["storage.pool"]
     assert "did you mean quota?" in found["storage.qota"]
-    assert "known here: cluster, course, homes, hub, parts, storage" in found["typo"]
+    assert "known here: cluster, course, homes, hub, network, parts, storage" in found["typo"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

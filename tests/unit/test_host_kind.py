@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from host.kind import Facts, Node, Want, parse, problems, why_anew
+from host.kind import Facts, Node, Want, parse, problems, public_addresses, why_anew
 from host.run import BadSpecification
 
 SPEC: dict[str, Any] = {
@@ -24,6 +24,26 @@ NODE = Node(True, "node:v1", frozenset({30080, 16443}), frozenset({"/jhub-pool/u
 
 def test_nothing_stands_in_the_way_of_a_sound_machine() -> None:
     assert problems(WANT, Facts()) == []
+
+
+def test_only_public_addresses_of_the_server_are_told() -> None:
+    trie = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+           |-- 10.0.0.7
+              /32 host LOCAL
+           |-- 127.0.0.1
+              /32 host LOCAL
+        +-- 131.130.1.0/24 2 0 2
+           |-- 131.130.1.0
+              /24 link UNICAST
+           |-- 131.130.1.78
+              /32 host LOCAL
+           |-- 131.130.1.255
+              /32 link BROADCAST
+"""
+    assert public_addresses(trie) == ["131.130.1.78"]
 
 
 @pytest.mark.parametrize(

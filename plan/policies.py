@@ -1,0 +1,154 @@
+"""Who may talk to whom in a course's cluster: one table, and the network policies that follow from it.
+
+Every namespace denies everything, in and out; each line of the table opens one way, and says why. Ports and addresses
+are judged after the translation of services: the API server is the node's address, never the service's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config.course import Course
+from plan.hub_values import NAMESPACE
+
+POD_RANGE = "10.244.0.0/16"  # kind's own
+# RFC 1918, 3927 (a cloud's metadata server is there), 6598, 1122: nobody on the internet has them.
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8")
+NAMESPACES = (NAMESPACE, "default", "kube-system", "local-path-storage")
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Pods of one kind: namespace and labels."""
+
+    name: str
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+
+    def peer(self) -> dict[str, Any]:
+        """As one end of a policy's rule."""
+        return {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
+            "podSelector": {"matchLabels": dict(self.labels)},
+        }
+
+
+@dataclass(frozen=True)
+class Block:
+    """Addresses outside the cluster's pods."""
+
+    name: str
+    cidr: str
+    excluded: tuple[str, ...] = ()
+
+    def peer(self) -> dict[str, Any]:
+        """As one end of a policy's rule."""
+        return {"ipBlock": {"cidr": self.cidr, **({"except": list(self.excluded)} if self.excluded else {})}}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One way that is open: `source` may begin to talk to `target` at `ports`, such as TCP/8081; and why."""
+
+    source: Pods | Block
+    target: Pods | Block
+    ports: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What is known once the cluster is there: the node's address, and the public ones of the server itself."""
+
+    node: str
+    server: tuple[str, ...] = ()
+
+
+def _jupyterhub(component: str) -> tuple[tuple[str, str], ...]:
+    return (("app", "jupyterhub"), ("component", component))
+
+
+HUB = Pods("hub", NAMESPACE, _jupyterhub("hub"))
+PROXY = Pods("proxy", NAMESPACE, _jupyterhub("proxy"))
+STUDENT = Pods("student", NAMESPACE, _jupyterhub("singleuser-server"))
+DNS = Pods("dns", "kube-system", (("k8s-app", "kube-dns"),))
+PROVISIONER = Pods("provisioner", "local-path-storage", (("app", "local-path-provisioner"),))
+PODS = (HUB, PROXY, STUDENT, DNS, PROVISIONER)
+
+ANYWHERE = Block("anywhere but the pods", "0.0.0.0/0", (POD_RANGE,))
+_NAMES = ("UDP/53", "TCP/53")
+_WEB = ("TCP/80", "TCP/443")
+
+
+def flows(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
+    """The table: every way that is open."""
+    api = Block("API server", f"{addresses.node}/32")
+    return (
+        Flow(ANYWHERE, PROXY, ("TCP/8000",), "browsers, by the node port"),
+        Flow(PROXY, HUB, ("TCP/8081",), "pages of the hub"),
+        Flow(PROXY, STUDENT, ("TCP/8888",), "pages of a student's server"),
+        Flow(HUB, PROXY, ("TCP/8001",), "the hub tells the proxy where servers are"),
+        Flow(HUB, STUDENT, ("TCP/8888",), "the hub asks whether a server is ready"),
+        Flow(HUB, api, ("TCP/6443",), "the hub starts and stops servers"),
+        Flow(STUDENT, HUB, ("TCP/8081",), "a server asks the hub who is logged in, and reports activity"),
+        Flow(HUB, DNS, _NAMES, "the proxy's name"),
+        Flow(PROXY, DNS, _NAMES, "the hub's name"),
+        Flow(STUDENT, DNS, _NAMES, "the hub's name, and names of the internet where that is open"),
+        Flow(DNS, api, ("TCP/6443",), "the names of services"),
+        Flow(PROVISIONER, api, ("TCP/6443",), "volumes for claims"),
+        *_internet(course, addresses),
+    )
+
+
+def _internet(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
+    network = course.network
+    if network.internet == "none":
+        return ()
+    blocks = (
+        [Block(str(each), str(each)) for each in network.ranges]
+        if network.internet == "ranges"
+        else [Block("the internet", "0.0.0.0/0", _not_the_internet(course, addresses))]
+    )
+    return (
+        Flow(DNS, ANYWHERE, _NAMES, "names of the internet, from the server's own name servers"),
+        *(Flow(STUDENT, block, _WEB, "packages, data and git") for block in blocks),
+    )
+
+
+def _not_the_internet(course: Course, addresses: Addresses) -> tuple[str, ...]:
+    own = (f"{address}/32" for address in addresses.server)
+    return tuple(dict.fromkeys([*PRIVATE, *own, *map(str, course.network.blocked)]))
+
+
+def policies(table: Iterable[Flow]) -> dict[str, dict[str, Any]]:
+    """The specifications of all network policies, by name as `<namespace>/<name>`.
+
+    Their names do not depend on the table, so that resources are known before the cluster is.
+    """
+    table = tuple(table)
+    denied = {f"{namespace}/default-deny": _policy({}, [], []) for namespace in NAMESPACES}
+    return denied | {
+        f"{pods.namespace}/{pods.name}": _policy(
+            dict(pods.labels),
+            [{"from": [flow.source.peer()], "ports": _ports(flow)} for flow in table if flow.target == pods],
+            [{"to": [flow.target.peer()], "ports": _ports(flow)} for flow in table if flow.source == pods],
+        )
+        for pods in PODS
+    }
+
+
+def _policy(labels: Mapping[str, str], ingress: list[Any], egress: list[Any]) -> dict[str, Any]:
+    return {
+        "podSelector": {"matchLabels": dict(labels)} if labels else {},
+        "policyTypes": ["Ingress", "Egress"],
+        **({"ingress": ingress} if ingress else {}),
+        **({"egress": egress} if egress else {}),
+    }
+
+
+def _ports(flow: Flow) -> list[dict[str, Any]]:
+    split = (port.split("/") for port in flow.ports)
+    return [{"protocol": protocol, "port": int(number)} for protocol, number in split]
+
+
+NAMES = tuple(policies(()))
