@@ -6,6 +6,7 @@ from components.cluster import Cluster
 from components.dataset import Dataset
 from components.guardrails import Guardrails
 from components.hub import Hub
+from components.materials import template_version
 from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import next_steps, somebody, url
@@ -13,9 +14,11 @@ from plan.parts import parts
 
 course = load()
 chosen = parts(course)
+version = template_version(course)
 
 dataset = Dataset("dataset", storage=course.storage)
-workspaces = Workspaces("homes", course=course, dataset=dataset) if course.homes.mode == "roster" else None
+roster = course.homes.mode == "roster"
+workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
 hub = Hub(

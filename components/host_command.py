@@ -56,14 +56,33 @@ def host_command(
     )
 
 
+class UnitFailed(Exception):
+    """A unit that was run outside the graph did not end well. It says the unit's own words."""
+
+
 def run_unit(unit: str, spec: Mapping[str, Any]) -> None:
     """Apply a unit at once, outside the graph. Raises pulumi.RunError with the unit's words if it fails."""
-    argv = [sys.executable, "-m", "host", unit, "apply"]
-    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
-    if done.returncode != 0:
-        raise pulumi.RunError(done.stderr.strip())
+    try:
+        done = _run(unit, "apply", spec)
+    except UnitFailed as failure:
+        raise pulumi.RunError(str(failure)) from None
     for line in done.stderr.splitlines():
         pulumi.log.info(line)
+
+
+def observe_unit(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a unit sees on the server now; nothing is changed. Raises UnitFailed where it cannot be seen."""
+    observed = json.loads(_run(unit, "observe", spec).stdout)
+    assert isinstance(observed, dict)
+    return observed
+
+
+def _run(unit: str, verb: str, spec: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "host", unit, verb]
+    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode != 0:
+        raise UnitFailed(done.stderr.strip())
+    return done
 
 
 def result(command: local.Command, key: str) -> pulumi.Output[str]:

@@ -102,7 +102,8 @@ def _fault(detail: ErrorDetails, secret_sections: frozenset[str]) -> Fault:
         return Fault(_dotted(loc), _unknown(loc))
     if kind == "missing":
         return Fault(_dotted(loc), "this key is needed here; add it")
-    shown = "" if loc[0] in secret_sections else _shown(loc, detail["input"])
+    # The address of a repository may hold a password.
+    shown = "" if loc[0] in secret_sections or kind == "address" else _shown(loc, detail["input"])
     return Fault(_dotted(loc), _reason(detail), shown)
 
 

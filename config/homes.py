@@ -3,7 +3,8 @@
 from typing import Literal
 
 from config.section import Section
-from config.types import Size, StudentName, Version
+from config.template import Template
+from config.types import Size, StudentName
 
 
 class Participant(Section):
@@ -25,7 +26,7 @@ class Homes(Section):
     a write. `dynamic`: a claim for whoever logs in, as in the paper, whose size nothing enforces."""
     budget: Size = Size(2 << 30)
     """How much each student may write, above the template."""
-    template: Version = "initial"
-    """The version of the template that new homes start from; homes that are there keep theirs."""
+    template: Template = Template()
+    """The course's materials, which new homes start from; homes that are there keep theirs."""
     roster: tuple[Participant, ...] = ()
     """Who has a home and may log in. Who leaves the roster keeps the home, read-only."""

@@ -128,9 +128,35 @@ def _blocked_is_for_the_mode_web(course: Course) -> str | None:
     return None
 
 
+def _one_source_of_the_template(course: Course) -> str | None:
+    template = course.homes.template
+    if template.folder and template.git:
+        return "the materials come from homes.template.git already: remove one of the two"
+    return None
+
+
+def _git_needs_a_revision(course: Course) -> str | None:
+    template = course.homes.template
+    if template.git and not template.revision:
+        return "say which tag, branch or commit of homes.template.git is to be fetched, such as main"
+    if template.revision and not template.git:
+        return "a revision is one of a git repository: give homes.template.git too, or remove it"
+    return None
+
+
+def _a_template_is_for_a_roster(course: Course) -> str | None:
+    template = course.homes.template
+    if course.homes.mode == "dynamic" and (template.folder or template.git):
+        return "with homes.mode: dynamic homes begin empty: set it to roster, or remove homes.template"
+    return None
+
+
 RULES = (
     Rule(("network.ranges", "network.internet"), _ranges_are_for_the_mode_ranges),
     Rule(("network.blocked", "network.internet"), _blocked_is_for_the_mode_web),
+    Rule(("homes.template.folder", "homes.template.git"), _one_source_of_the_template),
+    Rule(("homes.template.revision", "homes.template.git"), _git_needs_a_revision),
+    Rule(("homes.template", "homes.mode"), _a_template_is_for_a_roster),
     Rule(("homes.roster", "homes.mode"), _a_roster_has_somebody),
     Rule(("homes.roster",), _a_roster_has_everybody_once),
     Rule(("homes.mode", "homes.roster"), _a_roster_is_for_the_mode_roster),

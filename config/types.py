@@ -87,8 +87,20 @@ StudentName = Annotated[
         "lower-case letters, digits and - only, - neither first nor last, at most 63 characters",
     ),
 ]
-Version = Annotated[
-    str, _name(r"[a-z0-9][a-z0-9._-]{0,62}", "lower-case letters, digits, . _ and -, at most 63 characters")
+FolderPath = Annotated[
+    str,
+    _name(
+        r"(/|(\.\./)*)[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?",
+        "a path of letters, digits, . _ and -, absolute or from the program's folder, such as materials/ or ../data",
+    ),
+]
+Revision = Annotated[
+    str,
+    _name(
+        r"[A-Za-z0-9_]([A-Za-z0-9_.+/-]{0,98}[A-Za-z0-9_+-])?",
+        "a tag, a branch or a whole commit: letters, digits, _ . + / and -, at most 100 characters",
+        r".*\.\..*",
+    ),
 ]
 FilePath = Annotated[
     str,
@@ -104,6 +116,26 @@ ImageRef = Annotated[
         "an image with its tag, such as kindest/node:v1.34.4, with or without @sha256:...",
     ),
 ]
+
+
+def _git_address(value: str) -> str:
+    """Nothing but addresses without a password passes. A fault never shows what was given: it may hold one."""
+    if re.match(r"https?://[^/]*@|ssh://[^/@]*:[^/]*@", value):
+        raise PydanticCustomError(
+            "address",
+            "a user or password in an address would be seen in state and logs: use an address git@host:path with a key"
+            " of the user who runs pulumi, or let git keep the password (`git credential-store`)",
+        )
+    part, user, host = r"[A-Za-z0-9_~.][A-Za-z0-9_~.+-]*", r"[A-Za-z0-9_][A-Za-z0-9_.-]*@", r"[A-Za-z0-9][A-Za-z0-9.-]*"
+    server = rf"https://{host}(:\d{{1,5}})?|ssh://({user})?{host}(:\d{{1,5}})?"
+    if not re.fullmatch(rf"({server}|{user}{host}:/?{part}|/{part})(/{part})*/?", value):
+        raise PydanticCustomError(
+            "address", "a git repository is needed, such as https://host/path, ssh://git@host/path or git@host:path"
+        )
+    return value
+
+
+GitAddress = Annotated[str, AfterValidator(_git_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 NodePort = Annotated[int, Field(ge=30000, le=32767)]  # what Kubernetes gives to node ports unless told otherwise
 Seconds = Annotated[int, Field(ge=0)]

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import kind, node, probe, secrets, volume, workspaces, zfs
+from host import kind, node, probe, secrets, template, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
     "zfs": zfs,
     "volume": volume,
+    "template": template,
     "workspaces": workspaces,
     "kind": kind,
     "node": node,

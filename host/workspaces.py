@@ -1,6 +1,6 @@
 """The unit of the students' homes: one copy-on-write clone of the course's template each, with a budget that holds.
 
-    <pool>/<dataset>/template@<version>   what every home starts from; all homes share its blocks
+    <pool>/<dataset>/template@<version>   what homes start from, made by the unit `template`; they share its blocks
     <pool>/<dataset>/homes                read-only, so that a home that is not mounted takes no data beside it
     <pool>/<dataset>/homes/<student>      the clone; its quota counts the student's own writes alone
 
@@ -10,6 +10,7 @@ finished by the next one. Nothing is ever destroyed.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +24,12 @@ FUSE_HOMES = 950
 _BATCH = 200  # folders for one mkdir or chown: far below what an argument list may hold
 _PROGRESS = 50  # homes between two lines of progress
 _LONGEST = 255  # bytes of a dataset's full name
+_NEARLY_FULL = 0.8  # of the budget
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_PROPERTIES = ("type", "mounted", "mountpoint", "readonly", "quota", "used", "origin")
+_SIZES = ("used", "referenced", "usedbydataset", "usedbysnapshots")
+_PROPERTIES = ("type", "mounted", "mountpoint", "readonly", "quota", "origin", *_SIZES)
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,15 @@ class Dataset:
     mountpoint: str = ""
     readonly: bool = False
     quota: int = 0
-    used: int = 0
+    used: int = 0  # by the student: what the quota counts, snapshots included
+    shared: int = 0  # with the template
+    by_snapshots: int = 0  # part of `used` that is in snapshots alone
     origin: str = ""
+
+    @property
+    def version(self) -> str:
+        """The template's version that a home is a clone of."""
+        return self.origin.rpartition("@")[2]
 
 
 @dataclass(frozen=True)
@@ -152,13 +162,20 @@ def _faults(want: Want, students: Iterable[Student]) -> Iterator[str]:
             yield f"{key} is {number!r}: it must be a number, and not root's"
 
 
-def problems(want: Want, have: Facts) -> list[str]:
-    """All that stands in the way, each with its remedy."""
+def waits_for(want: Want, have: Facts) -> list[str]:
+    """What other units make first, and has not been made yet."""
     course = have.datasets.get(want.course)
     if course is None:
         return [f"the course's dataset {want.course} is not there: the unit `zfs` makes it"]
     if not course.mounted:
         return [f"the course's dataset {want.course} is not mounted: `zfs mount {want.course}`"]
+    if want.origin not in have.snapshots:
+        return [f"the template's version {want.origin} is not there: the unit `template` makes it"]
+    return []
+
+
+def problems(want: Want, have: Facts) -> list[str]:
+    """All that stands in the way, and no other unit can mend, each with its remedy."""
     homes = have.datasets.get(want.homes)
     if have.folders and not (homes and homes.mounted):
         return [f"{want.homes} is not mounted, but there are files in the folder /{want.homes}: move them away first"]
@@ -212,9 +229,9 @@ def steps(want: Want, have: Facts) -> list[Argv]:
 
     Raises Refused, with every reason at once, where that cannot be done without losing something, or at all.
     """
-    if found := problems(want, have):
+    if found := waits_for(want, have) or problems(want, have):
         raise Refused("\n  ".join(["the homes were not touched:", *found]) if len(found) > 1 else found[0])
-    if base := [*_template_steps(want, have), *_container_steps(want, have)]:
+    if base := list(_container_steps(want, have)):
         return base
     return [
         *_folder_steps(want, have),
@@ -223,19 +240,6 @@ def steps(want: Want, have: Facts) -> list[Argv]:
         *_mount_steps(want, have),
         *_owner_steps(want, have),
     ]
-
-
-def _template_steps(want: Want, have: Facts) -> Iterator[Argv]:
-    """The version that new homes are cloned from. Its root is the students' already, so that no home unshares it."""
-    if want.origin in have.snapshots:
-        return
-    template = have.datasets.get(want.template)
-    if template is None:
-        yield ["zfs", "create", want.template]
-    elif not template.mounted:
-        yield ["zfs", "mount", want.template]
-    yield ["chown", want.owner, f"/{want.template}"]
-    yield ["zfs", "snapshot", want.origin]
 
 
 def _container_steps(want: Want, have: Facts) -> Iterator[Argv]:
@@ -352,6 +356,8 @@ def _dataset(values: Mapping[str, str]) -> Dataset:
         readonly=values["readonly"] == "on",
         quota=0 if values["quota"] == "none" else int(values["quota"]),
         used=int(values["used"]),
+        shared=int(values["referenced"]) - int(values["usedbydataset"]),
+        by_snapshots=int(values["usedbysnapshots"]),
         origin="" if values["origin"] == "-" else values["origin"],
     )
 
@@ -370,22 +376,40 @@ def _folders(container: Path) -> dict[str, Folder]:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """What is there now, for people and for `preview`: who would get a home, who left, who has which template."""
-    have = facts(want)
+    """What is there now, for people and for `preview`; nothing at all where there is no ZFS. Sizes in bytes.
+
+    Of each home, also of those who left: what an admin's table needs.
+    """
+    have = facts(want) if which("zfs") else Facts(openzfs=True)
+    gone = left(want, have)
+    homes = {name: have.datasets[want.home(name)] for name in (*(s for s, _, _ in _there(want, have)), *gone)}
+    counts = _snapshot_counts(want) if homes else {}
     return {
         "homes": {
-            student: {
+            name: {
                 "budget": home.quota,
                 "used": home.used,
-                "template": home.origin.rpartition("@")[2],
+                "shared": home.shared,
+                "bySnapshots": home.by_snapshots,
+                "snapshots": counts.get(want.home(name), 0),
+                "template": home.version,
                 "mounted": home.mounted,
+                "readonly": home.readonly,
+                "left": name not in want.budgets,
             }
-            for student, _, home in _there(want, have)
+            for name, home in homes.items()
         },
         "missing": [student for student in want.budgets if want.home(student) not in have.datasets],
-        "left": left(want, have),
+        "left": gone,
+        "nearlyFull": [student for student, _, home in _there(want, have) if home.used > _NEARLY_FULL * home.quota > 0],
         "problems": problems(want, have),
     }
+
+
+def _snapshot_counts(want: Want) -> Counter[str]:
+    """How many snapshots each home has, by one command for the whole course."""
+    listed = run_as_root(["zfs", "list", "-H", "-t", "snapshot", "-o", "name", "-r", want.homes])
+    return Counter(name.partition("@")[0] for name in listed.splitlines())
 
 
 def apply(want: Want) -> dict[str, Any]:
@@ -450,7 +474,7 @@ def _trouble(failures: Sequence[CommandFailed], todo: Sequence[Argv]) -> Excepti
 
 
 def remove(want: Want) -> dict[str, Any]:
-    """Keep every home and the template: they are the students' work."""
+    """Keep every home: they are the students' work."""
     have = facts(want)
     kept = [student for student, _, _ in _there(want, have)] + left(want, have)
     say(f"kept {len(kept)} homes below {want.homes}: nothing of the students' work is removed here")
@@ -474,7 +498,7 @@ def _in_words(want: Want, have: Facts, todo: Iterable[Argv]) -> Iterator[str]:
                 groups.setdefault("no longer in the roster, kept read-only", []).append(name)
             case ["zfs", "set", "readonly=off"] if argv[-1] != want.homes:
                 groups.setdefault("back in the roster, writable again", []).append(name)
-            case ["zfs", "create" | "snapshot", *_]:
+            case ["zfs", "create", *_]:
                 groups.setdefault("creating", []).append(argv[-1])
             case ["chown", *_]:
                 groups.setdefault(f"handing over to {want.owner}", []).extend(

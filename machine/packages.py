@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from machine.shell import NotReady, root, say, there, works
 
 # The program that proves a package installed, and the package. Debian and Ubuntu names.
-ALWAYS = {"dockerd": "docker.io", "chattr": "e2fsprogs"}
+ALWAYS = {"dockerd": "docker.io", "chattr": "e2fsprogs", "rsync": "rsync", "git": "git"}
 DOCKER_CLIENT = {"docker": "docker-cli"}  # a package of its own since Debian 13
 FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm"}
 PYTHON = {"ensurepip": "python3-venv"}

@@ -11,13 +11,16 @@ HOMES = StaticVolume(name="homes", folder="homes", claim="homes", size=Size(1 <<
 UID, GID = 1000, 100  # of the students' servers in the chart
 
 
-def workspaces_spec(course: Course) -> dict[str, Any]:
-    """The specification of the host unit `workspaces`: one home for each of the roster, with its budget in bytes."""
+def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
+    """The specification of the host unit `workspaces`: one home for each of the roster, with its budget in bytes.
+
+    New ones are clones of `version` of the template.
+    """
     homes = course.homes
     return {
         "pool": course.storage.pool,
         "dataset": course.storage.dataset,
-        "template": {"version": homes.template},
+        "template": {"version": version},
         "students": [{"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in homes.roster],
         "uid": UID,
         "gid": GID,

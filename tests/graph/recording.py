@@ -39,6 +39,7 @@ class _Answers(mocks.Mocks):
             "dataset-database": "{}",
             "cluster-kind": '{"kubeconfig": "/k", "address": "172.18.0.2", "server": []}',
             "hub-secrets": DRAWN,
+            "homes-template": "{}",
             "homes-workspaces": "{}",
         }
         match args.typ:

@@ -152,7 +152,7 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
         return run_program(with_section(homes=homes(students))).apply(
-            lambda graph: _assert_count(graph, 16 + len(POLICIES))
+            lambda graph: _assert_count(graph, 17 + len(POLICIES))
         )
 
     run()
@@ -161,7 +161,8 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
 @pulumi.runtime.test
 def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
-        assert "dataset-zfs" in graph["homes-workspaces"].needs
+        assert "dataset-zfs" in graph["homes-template"].needs
+        assert "homes-template" in graph["homes-workspaces"].needs
         assert {"homes-workspaces", "hub-homes-volume", "hub-homes-claim"} <= graph["hub-release"].needs
         assert graph["hub-homes-claim"].inputs["spec"]["volumeName"] == "homes"
 

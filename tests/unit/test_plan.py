@@ -122,7 +122,7 @@ def test_who_leaves_the_roster_is_not_let_in_as_an_old_acquaintance() -> None:
 
 
 def test_every_student_of_the_roster_has_a_budget() -> None:
-    spec = workspaces_spec(course(homes=ROSTER))
+    spec = workspaces_spec(course(homes=ROSTER), "initial")
     assert spec["students"] == [{"name": "ada", "budget": 1 << 30}, {"name": "1234567", "budget": 3 << 30}]
     assert (spec["uid"], spec["gid"]) == (1000, 100)
 

@@ -1,0 +1,33 @@
+"""The course's materials as the program sees them: a change of their content changes the graph."""
+
+import pulumi
+
+from components.host_command import ROOT
+from config.course import Course
+from config.faults import Fault, WrongConfiguration
+from host.materials import survey
+from plan.template import version
+
+
+def template_version(course: Course) -> str:
+    """The name of the version of the template that new homes start from; reads a folder of materials for it.
+
+    Raises pulumi.RunError with all faults of the folder, in the words of a wrong configuration.
+    """
+    folder = course.homes.template.folder
+    if folder is None:
+        return version(course.homes.template)
+    path = ROOT / folder
+    if not path.is_dir():
+        raise _faults(f"{folder!r} was given; there is no folder {path}: make it, or mend the path")
+    try:
+        materials = survey(path)
+    except OSError as error:
+        raise _faults(f"the materials cannot be read: {error}; let the user who runs pulumi read them") from None
+    if materials.problems:
+        raise _faults(*materials.problems)
+    return version(course.homes.template, materials.digest)
+
+
+def _faults(*reasons: str) -> pulumi.RunError:
+    return pulumi.RunError(str(WrongConfiguration(Fault("homes.template.folder", reason) for reason in reasons)))

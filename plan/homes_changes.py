@@ -1,0 +1,99 @@
+"""What an `up` would change about the homes, in sentences: from what is wanted and what was seen on the server."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from config.types import Size
+
+_SHOWN = 5  # names told in one sentence
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home that is there."""
+
+    budget: int  # bytes; 0 is none
+    version: str  # of the template it was cloned from
+    readonly: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is on the server."""
+
+    homes: Mapping[str, Home]
+    versions: frozenset[str]
+    problems: tuple[str, ...] = ()  # for which `up` would refuse
+
+    @classmethod
+    def from_units(cls, template: Mapping[str, Any], workspaces: Mapping[str, Any]) -> Self:
+        """Read what the host units `template` and `workspaces` observed."""
+        return cls(
+            homes={
+                name: Home(home["budget"], home["template"], home["readonly"])
+                for name, home in workspaces["homes"].items()
+            },
+            versions=frozenset(template["versions"]),
+            problems=(*template["problems"], *workspaces["problems"]),
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the configuration says."""
+
+    budgets: Mapping[str, int]  # bytes, for each of the roster
+    version: str
+    origin: str  # where the version comes from, in words
+
+
+def changes(want: Wanted, seen: Seen) -> list[str]:
+    """A sentence for each kind of change; none where nothing changes."""
+    return [*_template(want, seen), *_people(want, seen), *_budgets(want, seen)]
+
+
+def refusals(seen: Seen) -> list[str]:
+    """Why an `up` would not do it."""
+    return [f"`up` will refuse to change the homes: {problem}" for problem in seen.problems]
+
+
+def _template(want: Wanted, seen: Seen) -> Iterator[str]:
+    if want.version in seen.versions:
+        return
+    yield f"template: version {want.version} will be made from {want.origin}; homes made from now on begin with it"
+    if seen.homes:
+        counted = Counter(home.version for home in seen.homes.values()).most_common()
+        yield f"homes that are there keep their version: {', '.join(f'{name}: {_students(n)}' for name, n in counted)}"
+
+
+def _people(want: Wanted, seen: Seen) -> Iterator[str]:
+    added = [name for name in want.budgets if name not in seen.homes]
+    back = [name for name, home in seen.homes.items() if home.readonly and name in want.budgets]
+    leaving = [name for name, home in seen.homes.items() if not home.readonly and name not in want.budgets]
+    if added:
+        yield f"{_students(len(added))} will get a home from version {want.version}: {_some(added)}"
+    if back:
+        yield f"{_students(len(back))} back in the roster, the home becomes writable again: {_some(back)}"
+    if leaving:
+        yield f"{_students(len(leaving))} no longer in the roster, the home is kept read-only: {_some(leaving)}"
+
+
+def _budgets(want: Wanted, seen: Seen) -> Iterator[str]:
+    changed: dict[tuple[int, int], list[str]] = {}
+    for name, budget in want.budgets.items():
+        if name in seen.homes and seen.homes[name].budget != budget:
+            changed.setdefault((seen.homes[name].budget, budget), []).append(name)
+    for (before, after), names in changed.items():
+        yield f"budget {Size(before) if before else 'none'} -> {Size(after)}: {_some(names)}"
+
+
+def _students(number: int) -> str:
+    return f"{number:,} student{'' if number == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few of the names, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown
