@@ -12,9 +12,13 @@ from host.run import say
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the lock of a dataset or cluster; waits for whoever has it. The kernel frees it when a holder dies."""
+    """Hold the lock of a dataset or cluster; waits for whoever has it.
+
+    The kernel frees it when the holder has died, and all commands that it ran have ended.
+    """
     folder = Path("/run/lock") if os.access("/run/lock", os.W_OK) else Path(tempfile.gettempdir())
     with (folder / f"coursehub-{name.replace('/', '-')}.lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -41,7 +41,13 @@ def run(argv: Argv, *, stdin: str = "") -> str:
     if which(argv[0]) is None:
         raise Refused(f"the program `{argv[0]}` is not on this server: `make up` installs what a course needs")
     done = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, env={**os.environ, "PATH": _PATH}, check=False
+        argv,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": _PATH},
+        check=False,
+        close_fds=False,  # a lock that is held stays so until the command ends, even if we are killed before
     )
     if done.returncode != 0:
         raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from host.materials import survey
+
 ROOT = Path(__file__).resolve().parents[2]
 POOL_BYTES = 256 << 20
 
@@ -72,6 +74,23 @@ def unit(tmp_path: Path) -> Iterator[Unit]:
     }
     yield Unit("zfs", spec)
     forget_pool(pool)
+
+
+@pytest.fixture
+def template(unit: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Unit]:
+    """The template's unit on a course of its own that has no version yet; its first one is empty."""
+    assert unit("apply", compression="off", dedup=False).returncode == 0
+    monkeypatch.setenv("COURSEHUB_CACHE", str(tmp_path / "cache"))
+    pool = unit.spec["pool"]
+    spec = {"pool": pool, "dataset": "userdata", "version": "v1", "source": None, "uid": 1000, "gid": 100}
+    yield Unit("template", spec)
+    # zfs-fuse leaves the deepest mounts to a later try; the container's folders would then be in the way.
+    subprocess.run(["zfs", "unmount", f"{pool}/userdata"], check=False, capture_output=True)
+
+
+def of_folder(folder: Path) -> dict[str, Any]:
+    """The parts of a template's specification that say: the version that this folder is."""
+    return {"version": survey(folder).digest, "source": {"folder": str(folder)}}
 
 
 def forget_pool(pool: str) -> None:

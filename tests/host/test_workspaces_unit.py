@@ -6,14 +6,13 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.conftest import Unit, zfs
+from tests.host.conftest import Unit, of_folder, zfs
 
 MIB = 1 << 20
 
@@ -23,20 +22,18 @@ def roster(*names: str, budget: int = 64 * MIB) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def homes(unit: Unit) -> Iterator[Unit]:
-    """The homes' unit for ada and bob, on a course of its own that has no home yet."""
-    assert unit("apply", compression="off", dedup=False).returncode == 0
+def homes(template: Unit) -> Unit:
+    """The homes' unit for ada and bob, on a course of its own that has an empty template and no home yet."""
+    assert template("apply").returncode == 0
     spec = {
-        "pool": unit.spec["pool"],
+        "pool": template.spec["pool"],
         "dataset": "userdata",
         "template": {"version": "v1"},
         "students": roster("ada", "bob"),
         "uid": 1000,
         "gid": 100,
     }
-    yield Unit("workspaces", spec)
-    # zfs-fuse leaves the deepest mounts to a later try; the container's folders would then be in the way.
-    subprocess.run(["zfs", "unmount", f"{unit.spec['pool']}/userdata"], check=False, capture_output=True)
+    return Unit("workspaces", spec)
 
 
 def course(homes: Unit) -> str:
@@ -53,6 +50,14 @@ def value(homes: Unit, key: str, dataset: str) -> str:
 
 def applied(homes: Unit, **changed: Any) -> dict[str, Any]:
     done = homes("apply", **changed)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
+
+
+def observed(homes: Unit, **changed: Any) -> dict[str, Any]:
+    done = homes("observe", **changed)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert isinstance(result, dict)
@@ -78,10 +83,13 @@ def allocated(homes: Unit) -> int:
     return int(zfs("zfs", "get", "-Hp", "-o", "value", "used", course(homes)))
 
 
-def put_into_template(homes: Unit, size: int) -> None:
-    """A template of one incompressible file, before its first version."""
-    zfs("zfs", "create", f"{course(homes)}/template")
-    Path("/", course(homes), "template", "data.bin").write_bytes(os.urandom(size))
+def version_of(template: Unit, materials: Path, size: int) -> str:
+    """A version of the template with one incompressible file."""
+    materials.mkdir()
+    (materials / "data.bin").write_bytes(os.urandom(size))
+    spec = of_folder(materials)
+    assert template("apply", **spec).returncode == 0
+    return str(spec["version"])
 
 
 def test_every_student_gets_a_mounted_clone_with_the_budget(homes: Unit) -> None:
@@ -140,23 +148,53 @@ def test_files_below_an_unmounted_home_are_never_hidden(homes: Unit) -> None:
     assert (folder(homes, "ada") / "astray").read_text() == "found"
 
 
-def test_the_template_costs_the_pool_once(homes: Unit) -> None:
-    put_into_template(homes, 20 * MIB)
+def test_the_template_costs_the_pool_once(homes: Unit, template: Unit, tmp_path: Path) -> None:
+    version = version_of(template, tmp_path / "materials", 20 * MIB)
     before = allocated(homes)
-    applied(homes, students=roster("ada", "bob", "cleo", "dan"))
+    applied(homes, students=roster("ada", "bob", "cleo", "dan"), template={"version": version})
     for student in ("ada", "bob", "cleo", "dan"):
         assert (folder(homes, student) / "data.bin").stat().st_size == 20 * MIB
     assert allocated(homes) - before < MIB
 
 
-def test_a_home_keeps_its_version_and_a_new_one_gets_the_current(homes: Unit) -> None:
+def test_a_home_keeps_its_version_and_a_new_one_gets_the_current(homes: Unit, template: Unit, tmp_path: Path) -> None:
     applied(homes, students=roster("ada"))
-    Path("/", course(homes), "template", "week2.txt").write_text("new")
-    applied(homes, template={"version": "v2"})
-    assert not (folder(homes, "ada") / "week2.txt").exists()
-    assert (folder(homes, "bob") / "week2.txt").read_text() == "new"
-    seen = json.loads(homes("observe").stdout)["homes"]
-    assert (seen["ada"]["template"], seen["bob"]["template"]) == ("v1", "v2")
+    version = version_of(template, tmp_path / "materials", MIB)
+    applied(homes, template={"version": version})
+    assert not (folder(homes, "ada") / "data.bin").exists()
+    assert (folder(homes, "bob") / "data.bin").stat().st_uid == 1000
+    seen = observed(homes)["homes"]
+    assert (seen["ada"]["template"], seen["bob"]["template"]) == ("v1", version)
+
+
+def test_a_version_that_is_not_there_is_waited_for(homes: Unit) -> None:
+    done = homes("apply", template={"version": "v2"})
+    assert done.returncode == 3
+    assert "the template's version" in done.stderr
+    assert not folder(homes, "ada").exists()
+    assert observed(homes, template={"version": "v2"})["problems"] == [], "the unit `template` makes it before"
+
+
+def test_what_an_admins_table_needs_is_observed(homes: Unit, template: Unit, tmp_path: Path) -> None:
+    version = version_of(template, tmp_path / "materials", 20 * MIB)
+    applied(homes, template={"version": version}, students=roster("ada", "bob", budget=10 * MIB))
+    fill(folder(homes, "ada") / "kept", 5 * MIB)
+    zfs("zfs", "snapshot", f"{course(homes)}/homes/ada@monday")
+    zfs("zfs", "snapshot", f"{course(homes)}/homes/ada@tuesday")
+    (folder(homes, "ada") / "kept").unlink()
+    fill(folder(homes, "ada") / "more", 4 * MIB)
+    applied(homes, template={"version": version}, students=roster("ada", budget=10 * MIB))
+    seen = observed(homes, template={"version": version}, students=roster("ada", "cleo", budget=10 * MIB))
+    ada, bob = seen["homes"]["ada"], seen["homes"]["bob"]
+    assert 9 * MIB <= ada["used"] <= 9.4 * MIB
+    assert 5 * MIB <= ada["bySnapshots"] <= 5.2 * MIB
+    assert 20 * MIB <= ada["shared"] <= 20.2 * MIB
+    assert 20 * MIB <= bob["shared"] <= 20.2 * MIB
+    assert bob["used"] < MIB
+    assert (ada["snapshots"], bob["snapshots"]) == (2, 0)
+    assert (ada["budget"], ada["template"], ada["mounted"]) == (10 * MIB, version, True)
+    assert (ada["readonly"], ada["left"], bob["readonly"], bob["left"]) == (False, False, True, True)
+    assert (seen["nearlyFull"], seen["missing"], seen["left"]) == (["ada"], ["cleo"], ["bob"])
 
 
 def test_who_leaves_keeps_the_work_read_only_and_can_come_back(homes: Unit) -> None:
