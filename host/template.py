@@ -128,10 +128,10 @@ def _faults(want: Want) -> Iterator[str]:
         yield f"{source.folder!r} is no path of a folder: letters, digits, . - and _ between /"
     if source.git != "" and (not isinstance(source.git, str) or not git.ADDRESS.fullmatch(source.git)):
         yield "this is no address of a git repository: https://, ssh://, user@host:path or a path, without a password"
-    if (source.git != "" or source.revision != "") and (
-        not isinstance(source.revision, str) or not git.REVISION.fullmatch(source.revision)
-    ):
+    if source.revision != "" and (not isinstance(source.revision, str) or not git.REVISION.fullmatch(source.revision)):
         yield f"{source.revision!r} is no tag, branch or commit"
+    if bool(source.git) != bool(source.revision):
+        yield "a repository and a revision belong together"
     for key, number in (("uid", want.uid), ("gid", want.gid)):
         if type(number) is not int or number <= 0:
             yield f"{key} is {number!r}: it must be a number, and not root's"

@@ -11,6 +11,7 @@ from config.faults import WrongConfiguration, check
 from config.page import page
 from config.schema import stack_schema
 from config.types import Size
+from tests.unit.sources import ADDRESSES, BAD_ADDRESSES, BAD_FOLDERS, BAD_REVISIONS, FOLDERS, REVISIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOUND: dict[str, Any] = {"homes": {"roster": [{"name": "prof", "role": "staff"}]}}
@@ -93,6 +94,47 @@ def test_names_and_numbers_of_students_pass(name: str) -> None:
     assert course.homes.roster[0].name == name
 
 
+def with_template(**template: Any) -> dict[str, Any]:
+    return {"homes": {**SOUND["homes"], "template": template}}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_addresses_of_git_pass(address: str) -> None:
+    assert check(with_template(git=address, revision="main")).homes.template.git == address
+
+
+@pytest.mark.parametrize("address", BAD_ADDRESSES)
+def test_no_hostile_address_of_git_passes_and_none_is_shown(address: str) -> None:
+    found = faults(with_template(git=address, revision="main"))
+    assert set(found) == {"homes.template.git"}
+    assert "was given" not in found["homes.template.git"]
+
+
+@pytest.mark.parametrize("address", [address for address in BAD_ADDRESSES if "hunter2@" in address])
+def test_an_address_with_a_password_is_told_the_remedy(address: str) -> None:
+    assert "git credential-store" in faults(with_template(git=address, revision="main"))["homes.template.git"]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_revisions_pass(revision: str) -> None:
+    assert check(with_template(git="/srv/course", revision=revision))
+
+
+@pytest.mark.parametrize("revision", [*BAD_REVISIONS, "", "main\n"])
+def test_no_hostile_revision_passes(revision: str) -> None:
+    assert "homes.template.revision" in faults(with_template(git="/srv/course", revision=revision))
+
+
+@pytest.mark.parametrize("folder", [*BAD_FOLDERS, ""])
+def test_no_hostile_folder_passes(folder: str) -> None:
+    assert "homes.template.folder" in faults(with_template(folder=folder))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_paths_of_folders_pass(folder: str) -> None:
+    assert check(with_template(folder=folder)).homes.template.folder == folder
+
+
 @pytest.mark.parametrize("pool", ["mirror", "raidz2", "log", "cache", "spare", "draid1", "c0t0", "special"])
 def test_words_that_zfs_keeps_are_no_pool_names(pool: str) -> None:
     assert "storage.pool" in faults({**SOUND, "storage": {"pool": pool}})
@@ -135,6 +177,10 @@ def test_dummy_is_refused_outside_development() -> None:
         ({"hub": {"student": {"memory": {"limit": "1Mi"}}}}, "hub.student.memory.limit"),
         ({"hub": {"student": {"cpu": {"guarantee": 2}}}}, "hub.student.cpu.limit"),
         ({"homes": {"roster": [{"name": "ada"}]}}, "hub.authentication.adminUsers"),
+        (with_template(folder="a", git="/b", revision="c"), "homes.template.folder"),
+        (with_template(git="/b"), "homes.template.revision"),
+        (with_template(revision="c"), "homes.template.revision"),
+        ({"homes": {"mode": "dynamic", "template": {"folder": "a"}}}, "homes.template"),
         ({"homes": {}}, "homes.roster"),
         ({"homes": {"roster": [{"name": "ada"}, {"name": "ada"}]}}, "homes.roster"),
         ({"homes": {"mode": "dynamic", "roster": [{"name": "ada"}]}}, "homes.mode"),

@@ -1,16 +1,21 @@
 """What kind and the chart are told: pure functions, each with what must hold."""
 
+import re
 from typing import Any
 
 import pytest
 
 from config.course import Course
 from config.faults import check
+from config.template import Template
+from host.template import Source
+from host.template import parse as parse_template
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
 from plan.parts import MAKERS, REGISTRIES, parts
+from plan.template import template_spec, version
 from plan.volumes import DATABASE
 
 
@@ -125,6 +130,39 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
     spec = workspaces_spec(course(homes=ROSTER), "initial")
     assert spec["students"] == [{"name": "ada", "budget": 1 << 30}, {"name": "1234567", "budget": 3 << 30}]
     assert (spec["uid"], spec["gid"]) == (1000, 100)
+
+
+ADDRESS = "https://example.org/course.git"
+
+
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        ("v1.0", "v1.0-"),
+        ("2026/week-1", "2026-week-1-"),
+        ("_x", "x-"),
+        ("_", "revision-"),
+        ("0123456789abcdef" * 2 + "01234567", "0123456789ab-"),
+        ("a" * 100, "a" * 50 + "-"),
+    ],
+)
+def test_a_version_from_git_is_called_after_its_revision(revision: str, name: str) -> None:
+    assert version(Template(git=ADDRESS, revision=revision)).startswith(name)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", version(Template(git=ADDRESS, revision=revision)))
+
+
+def test_no_two_sources_are_one_version() -> None:
+    other = "git@example.org:course.git"
+    sources = [(ADDRESS, "a/b"), (ADDRESS, "a-b"), (other, "a-b"), (ADDRESS, "a" * 99), (ADDRESS, "a" * 98)]
+    names = {version(Template(git=address, revision=revision)) for address, revision in sources}
+    names |= {version(Template()), version(Template(folder="materials"), "3f2a00000000")}
+    assert len(names) == len(sources) + 2
+
+
+def test_the_unit_of_the_template_takes_what_it_is_told() -> None:
+    for template in ({}, {"folder": "materials/"}, {"git": ADDRESS, "revision": "v1.0"}):
+        spec = template_spec(course(homes={**ROSTER, "template": template}), "v1")
+        assert parse_template(spec).source == Source(**template)
 
 
 def test_the_volume_of_the_homes_is_bound_to_its_claim_alone() -> None:
