@@ -47,19 +47,23 @@ def marker(resource: str) -> Path:
     return folder / "revisions" / pulumi.get_stack() / f"{resource}.json"
 
 
-def revision_of(resource: str, unit: str, spec: Mapping[str, Any]) -> Revision:
-    """The revision that `resource` is to have. What is found is told. Changes nothing on the server."""
+def revision_of(resource: str, unit: str, spec: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> Revision:
+    """The revision that `resource` is to have. Changes nothing on the server.
+
+    What is found is told, unless the caller has looked, and tells, itself.
+    """
     file = marker(resource)
     if not file.exists():  # not made yet
         return Revision()
     last = json.loads(file.read_text())
-    found = observe(unit, spec)
-    found["drift"] = [*found.get("drift", []), *moved(last["result"], found)]
-    for line in found["drift"]:
-        pulumi.log.info(f"to do on this server: {line}")
-    for line in found.get("warnings", []):
-        pulumi.log.warn(line)
-    return after(Revision(last["revision"], last["generation"]), found)
+    seen = dict(observe(unit, spec) if found is None else found)
+    seen["drift"] = [*seen.get("drift", []), *moved(last["result"], seen)]
+    if found is None:
+        for line in seen["drift"]:
+            pulumi.log.info(f"to do on this server: {line}")
+        for line in seen.get("warnings", []):
+            pulumi.log.warn(line)
+    return after(Revision(last["revision"], last["generation"]), seen)
 
 
 def observe(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:

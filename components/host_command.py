@@ -25,15 +25,16 @@ def host_command(
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
     secret: bool = False,
+    found: Mapping[str, Any] | None = None,
 ) -> local.Command:
     """Run `python3 -m host <unit>` with `spec` on its stdin.
 
     What is in `identity` makes it another thing: a change there deletes the old one first, then makes the new one. All
     else is changed in place. A change of host/ itself runs the unit again, and so does what drifted on the server.
     COURSEHUB_NEW and COURSEHUB_MADE tell a unit whether the stack's state knows its thing. What a `secret` unit prints
-    is encrypted in the state and shown nowhere.
+    is encrypted in the state and shown nowhere. `found` is what the unit observes now, where the caller has looked.
     """
-    revision = drift.Revision() if secret else drift.revision_of(name, unit, spec)
+    revision = drift.Revision() if secret else drift.revision_of(name, unit, spec, found)
     return local.Command(
         name,
         create=f"COURSEHUB_NEW=1 python3 -m host {unit} apply",
@@ -56,33 +57,14 @@ def host_command(
     )
 
 
-class UnitFailed(Exception):
-    """A unit that was run outside the graph did not end well. It says the unit's own words."""
-
-
 def run_unit(unit: str, spec: Mapping[str, Any]) -> None:
     """Apply a unit at once, outside the graph. Raises pulumi.RunError with the unit's words if it fails."""
-    try:
-        done = _run(unit, "apply", spec)
-    except UnitFailed as failure:
-        raise pulumi.RunError(str(failure)) from None
-    for line in done.stderr.splitlines():
-        pulumi.log.info(line)
-
-
-def observe_unit(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a unit sees on the server now; nothing is changed. Raises UnitFailed where it cannot be seen."""
-    observed = json.loads(_run(unit, "observe", spec).stdout)
-    assert isinstance(observed, dict)
-    return observed
-
-
-def _run(unit: str, verb: str, spec: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "host", unit, verb]
+    argv = [sys.executable, "-m", "host", unit, "apply"]
     done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode != 0:
-        raise UnitFailed(done.stderr.strip())
-    return done
+        raise pulumi.RunError(done.stderr.strip())
+    for line in done.stderr.splitlines():
+        pulumi.log.info(line)
 
 
 def result(command: local.Command, key: str) -> pulumi.Output[str]:

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components.host_command import ROOT
+from components.drift import ROOT
 from config.course import Course
 from config.faults import Fault, WrongConfiguration
 from host.materials import survey

@@ -1,9 +1,13 @@
 """The students' homes and the template that they are clones of."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 
 from components.dataset import Dataset
-from components.host_command import UnitFailed, host_command, observe_unit
+from components.drift import observe
+from components.host_command import host_command
 from config.course import Course
 from plan.homes import workspaces_spec
 from plan.homes_changes import Seen, Wanted, changes, refusals
@@ -23,37 +27,41 @@ class Workspaces(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:storage:Workspaces", name, {}, opts)
+        template, homes = template_spec(course, version), workspaces_spec(course, version)
+        template_found, homes_found = observe("template", template), observe("workspaces", homes)
         if pulumi.runtime.is_dry_run():
-            tell_changes(course, version)
+            budgets = {student["name"]: student["budget"] for student in homes["students"]}
+            tell_changes(Wanted(budgets, version, origin(course.homes.template)), template_found, homes_found)
         self.template = host_command(
             f"{name}-template",
             "template",
-            spec=template_spec(course, version),
+            spec=template,
             identity=[course.storage.path],
             parent=self,
             depends_on=[dataset.command],
+            found=template_found,
         )
         self.command = host_command(
             f"{name}-workspaces",
             "workspaces",
-            spec=workspaces_spec(course, version),
+            spec=homes,
             identity=[course.storage.path],
             parent=self,
             depends_on=[self.template],
+            found=homes_found,
         )
         self.register_outputs({})
 
 
-def tell_changes(course: Course, version: str) -> None:
-    """Say what an `up` would change about the homes, which the commands' inputs alone do not show. Only reads."""
-    template, homes = template_spec(course, version), workspaces_spec(course, version)
+def tell_changes(want: Wanted, template: Mapping[str, Any], homes: Mapping[str, Any]) -> None:
+    """Say what an `up` would change about the homes, which the commands' inputs alone do not show."""
     try:
-        seen = Seen.from_units(observe_unit("template", template), observe_unit("workspaces", homes))
-    except UnitFailed as failure:
-        pulumi.log.info(f"what will change about the homes cannot be told: {failure}")
+        seen = Seen.from_units(template, homes)
+    except KeyError:
+        words = dict.fromkeys([*template.get("warnings", []), *homes.get("warnings", [])])
+        pulumi.log.info(f"what will change about the homes cannot be told: {'; '.join(words)}")
         return
-    budgets = {student["name"]: student["budget"] for student in homes["students"]}
-    for sentence in changes(Wanted(budgets, version, origin(course.homes.template)), seen):
+    for sentence in changes(want, seen):
         pulumi.log.info(sentence)
     for sentence in refusals(seen):
         pulumi.log.warn(sentence)

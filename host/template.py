@@ -256,6 +256,7 @@ def observe(want: Want) -> dict[str, Any]:
             for name, version in have.versions.items()
         },
         "problems": problems(want, have) if have.course_mounted and want.version not in have.versions else [],
+        "drift": [] if want.version in have.versions else [f"making version {want.version} of the template"],
     }
 
 

@@ -403,7 +403,16 @@ def observe(want: Want) -> dict[str, Any]:
         "left": gone,
         "nearlyFull": [student for student, _, home in _there(want, have) if home.used > _NEARLY_FULL * home.quota > 0],
         "problems": problems(want, have),
+        "drift": _drift(want, have),
     }
+
+
+def _drift(want: Want, have: Facts) -> list[str]:
+    """What `apply` would do now, or why it would not."""
+    try:
+        return list(_in_words(want, have, steps(want, have)))
+    except Refused as refusal:
+        return [str(refusal)]
 
 
 def _snapshot_counts(want: Want) -> Counter[str]:
@@ -496,6 +505,8 @@ def _in_words(want: Want, have: Facts, todo: Iterable[Argv]) -> Iterator[str]:
                 groups.setdefault("changing budgets", []).append(change)
             case ["zfs", "set", "readonly=on"] if argv[-1] != want.homes:
                 groups.setdefault("no longer in the roster, kept read-only", []).append(name)
+            case ["zfs", "set", "readonly=on"] if not have.datasets[want.homes].readonly:
+                groups.setdefault("refusing writes beside the homes", []).append(want.homes)
             case ["zfs", "set", "readonly=off"] if argv[-1] != want.homes:
                 groups.setdefault("back in the roster, writable again", []).append(name)
             case ["zfs", "create", *_]:

@@ -17,6 +17,7 @@ class Home:
     budget: int  # bytes; 0 is none
     version: str  # of the template it was cloned from
     readonly: bool
+    mounted: bool = True
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,19 @@ class Seen:
     homes: Mapping[str, Home]
     versions: frozenset[str]
     problems: tuple[str, ...] = ()  # for which `up` would refuse
+    steps: tuple[str, ...] = ()  # what `up` would do to the homes, in the words of the unit
 
     @classmethod
     def from_units(cls, template: Mapping[str, Any], workspaces: Mapping[str, Any]) -> Self:
         """Read what the host units `template` and `workspaces` observed."""
         return cls(
             homes={
-                name: Home(home["budget"], home["template"], home["readonly"])
+                name: Home(home["budget"], home["template"], home["readonly"], home["mounted"])
                 for name, home in workspaces["homes"].items()
             },
             versions=frozenset(template["versions"]),
             problems=(*template["problems"], *workspaces["problems"]),
+            steps=tuple(workspaces["drift"]),
         )
 
 
@@ -50,8 +53,12 @@ class Wanted:
 
 
 def changes(want: Wanted, seen: Seen) -> list[str]:
-    """A sentence for each kind of change; none where nothing changes."""
-    return [*_template(want, seen), *_people(want, seen), *_budgets(want, seen)]
+    """A sentence for each kind of change; none where nothing changes.
+
+    What no sentence is for, such as the owner of a home that somebody changed by hand, is said in the unit's words.
+    """
+    said = [*_template(want, seen), *_people(want, seen), *_budgets(want, seen), *_mounts(want, seen)]
+    return said if said or seen.problems else [f"to do on this server: {step}" for step in seen.steps]
 
 
 def refusals(seen: Seen) -> list[str]:
@@ -87,6 +94,11 @@ def _budgets(want: Wanted, seen: Seen) -> Iterator[str]:
             changed.setdefault((seen.homes[name].budget, budget), []).append(name)
     for (before, after), names in changed.items():
         yield f"budget {Size(before) if before else 'none'} -> {Size(after)}: {_some(names)}"
+
+
+def _mounts(want: Wanted, seen: Seen) -> Iterator[str]:
+    if names := [name for name, home in seen.homes.items() if not home.mounted and name in want.budgets]:
+        yield f"{_students(len(names))} without a mounted home, it will be mounted: {_some(names)}"
 
 
 def _students(number: int) -> str:

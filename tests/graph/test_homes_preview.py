@@ -10,19 +10,18 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.graph.conftest import Zfs
+from tests.graph.conftest import Found, Server
 from tests.graph.recording import Registered, run_program
 from tests.graph.test_course import DEV
+from tests.graph.test_drift import noted, revision
 
-POOL = "nowhere"
-COURSE = f"{POOL}/userdata"
 GIB = 1 << 30
 
 
 def config(*students: str, budget: str = "1Gi", **template: str) -> dict[str, Any]:
     roster = [{"name": name} for name in students]
     homes = {"budget": budget, "roster": roster, "template": template}
-    return {**DEV, "storage": json.dumps({"pool": POOL}), "homes": json.dumps(homes)}
+    return {**DEV, "storage": '{"quota": "9Gi"}', "homes": json.dumps(homes)}
 
 
 def told(caplog: pytest.LogCaptureFixture, given: dict[str, Any]) -> list[str]:
@@ -37,40 +36,17 @@ def told(caplog: pytest.LogCaptureFixture, given: dict[str, Any]) -> list[str]:
     return [record.message for record in caplog.records]
 
 
-def course_with(zfs: Zfs, *students: str, version: str = "initial") -> None:
-    """A server whose course has these students, each with 1 GiB, of which 9 MB are used."""
-    template = {
-        "mounted": "yes",
-        "mountpoint": f"/{COURSE}",
-        "creation": "1",
-        "referenced": "1",
-        "coursehub:commit": "-",
+def course_of(*students: str, **workspaces: Any) -> Found:
+    """What is found of a course whose template is empty and whose students may write 1 GiB each."""
+    home = {"budget": GIB, "template": "initial", "readonly": False, "mounted": True}
+    return {
+        "template": {"versions": {"initial": {}}, "problems": [], "drift": []},
+        "workspaces": {"homes": dict.fromkeys(students, home), "problems": [], "drift": [], **workspaces},
     }
-    dataset = {
-        **{"type": "filesystem", "mounted": "yes", "quota": "0", "readonly": "off", "origin": "-"},
-        **dict.fromkeys(("used", "referenced", "usedbydataset", "usedbysnapshots"), "9000000"),
-    }
-    homes = {
-        COURSE: {**dataset, "mountpoint": f"/{COURSE}"},
-        f"{COURSE}/homes": {**dataset, "mountpoint": f"/{COURSE}/homes"},
-        f"{COURSE}/template@{version}": {**dict.fromkeys(dataset, "-"), "type": "snapshot", "mountpoint": "-"},
-    }
-    for student in students:
-        own = {"mountpoint": f"/{COURSE}/homes/{student}", "quota": str(GIB), "origin": f"{COURSE}/template@{version}"}
-        homes[f"{COURSE}/homes/{student}"] = {**dataset, **own}
-    versions = (COURSE, f"{COURSE}/template", f"{COURSE}/template@{version}")
-    zfs(
-        "".join(
-            f"{name}\t{key}\t{value}\n"
-            for name in versions
-            for key, value in {**template, "mountpoint": f"/{name}"}.items()
-        ),
-        "".join(f"{name}\t{key}\t{value}\tlocal\n" for name, of in homes.items() for key, value in of.items()),
-    )
 
 
-def test_what_changes_is_said_student_by_student(caplog: pytest.LogCaptureFixture, zfs: Zfs) -> None:
-    course_with(zfs, "ada", "bob")
+def test_what_changes_is_said_student_by_student(caplog: pytest.LogCaptureFixture, server: Server) -> None:
+    server(course_of("ada", "bob"))
     assert told(caplog, config("ada", "cleo", budget="2Gi")) == [
         "1 student will get a home from version initial: cleo",
         "1 student no longer in the roster, the home is kept read-only: bob",
@@ -78,20 +54,20 @@ def test_what_changes_is_said_student_by_student(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_nothing_is_said_where_nothing_changes(caplog: pytest.LogCaptureFixture, zfs: Zfs) -> None:
-    course_with(zfs, "ada", "bob")
+def test_nothing_is_said_where_nothing_changes(caplog: pytest.LogCaptureFixture, server: Server) -> None:
+    server(course_of("ada", "bob"))
     assert told(caplog, config("ada", "bob")) == []
 
 
-def test_a_budget_below_what_is_used_is_a_warning_with_the_figure(caplog: pytest.LogCaptureFixture, zfs: Zfs) -> None:
-    course_with(zfs, "ada")
+def test_what_up_would_refuse_is_a_warning(caplog: pytest.LogCaptureFixture, server: Server) -> None:
+    server(course_of("ada", problems=["ada already holds 9,000,000 bytes"]))
     told(caplog, config("ada", budget="1Mi"))
     (warning,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert "ada already holds 9,000,000 bytes, more than the budget of 1,048,576" in warning
+    assert "ada already holds 9,000,000 bytes" in warning
 
 
-def test_a_new_version_is_said_with_who_has_which(caplog: pytest.LogCaptureFixture, zfs: Zfs) -> None:
-    course_with(zfs, "ada", "bob")
+def test_a_new_version_is_said_with_who_has_which(caplog: pytest.LogCaptureFixture, server: Server) -> None:
+    server(course_of("ada", "bob"))
     made, who = told(caplog, config("ada", "bob", git="https://example.org/course", revision="v1.0"))
     assert "will be made from https://example.org/course at v1.0" in made
     assert who == "homes that are there keep their version: initial: 2 students"
@@ -103,11 +79,10 @@ def test_a_server_without_zfs_or_pool_is_told_what_will_be_made(caplog: pytest.L
     assert homes == "2 students will get a home from version initial: ada, bob"
 
 
-def test_a_zfs_that_does_not_answer_fails_no_preview(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    (tmp_path / "fake" / "zfs").write_text("#!/bin/sh\necho the daemon is gone >&2\nexit 1\n")
+def test_a_zfs_that_does_not_answer_fails_no_preview(caplog: pytest.LogCaptureFixture, server: Server) -> None:
+    server({unit: {"warnings": ["the daemon is gone"]} for unit in ("template", "workspaces")})
     (sentence,) = told(caplog, config("ada"))
-    assert sentence.startswith("what will change about the homes cannot be told: ")
-    assert "the daemon is gone" in sentence
+    assert sentence == "what will change about the homes cannot be told: the daemon is gone"
 
 
 @pytest.fixture
@@ -152,3 +127,22 @@ def test_wrong_materials_are_a_fault_of_the_configuration(materials: Path, fault
         run_program(config("ada", folder=str(materials)))
     assert "homes.template.folder: " in str(error.value)
     assert fault in str(error.value)
+
+
+def test_what_was_changed_by_hand_has_the_unit_run_again(server: Server, tmp_path: Path) -> None:
+    resources = ("homes-template", "homes-workspaces")
+    for resource in resources:
+        noted(tmp_path, resource, 4, 0)
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        def check(graphs: list[dict[str, Registered]]) -> None:
+            seen = [[revision(graph[name])["revision"] for graph in graphs] for name in resources]
+            assert seen == [[4, 4], [4, 5]]
+
+        server(course_of("ada"))
+        sound = run_program(config("ada"), tmp_path)
+        server(course_of("ada", drift=["mounting: ada"]))
+        return pulumi.Output.all(sound, run_program(config("ada"), tmp_path)).apply(check)
+
+    run()

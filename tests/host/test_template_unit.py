@@ -307,11 +307,12 @@ def test_materials_that_do_not_fit_make_no_version_and_leave_a_way_on(template: 
 def test_observing_changes_nothing(template: Unit, materials: Path) -> None:
     before = zfs("zfs", "list", "-H", "-o", "name", "-r", course(template))
     done = template("observe", **of_folder(materials))
-    assert json.loads(done.stdout) == {"there": False, "versions": {}, "problems": []}
+    seen = json.loads(done.stdout)
+    assert (seen["there"], seen["versions"], seen["problems"], len(seen["drift"])) == (False, {}, [], 1)
     assert zfs("zfs", "list", "-H", "-o", "name", "-r", course(template)) == before
     applied(template)
     seen = json.loads(template("observe").stdout)
-    assert (seen["there"], set(seen["versions"])) == (True, {"v1"})
+    assert (seen["there"], set(seen["versions"]), seen["drift"]) == (True, {"v1"}, [])
     assert abs(seen["versions"]["v1"]["created"] - time.time()) < 600
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from plan.homes_changes import Seen, Wanted, changes, refusals
 from tests.host.conftest import Unit, of_folder, zfs
 
 MIB = 1 << 20
@@ -165,6 +166,31 @@ def test_a_home_keeps_its_version_and_a_new_one_gets_the_current(homes: Unit, te
     assert (folder(homes, "bob") / "data.bin").stat().st_uid == 1000
     seen = observed(homes)["homes"]
     assert (seen["ada"]["template"], seen["bob"]["template"]) == ("v1", version)
+
+
+def test_a_preview_tells_what_the_units_see(homes: Unit, template: Unit) -> None:
+    def told(**changed: Any) -> list[str]:
+        spec = {**homes.spec, **changed}
+        want = Wanted({s["name"]: s["budget"] for s in spec["students"]}, spec["template"]["version"], "nothing")
+        seen = Seen.from_units(json.loads(template("observe").stdout), observed(homes, **changed))
+        return [*changes(want, seen), *refusals(seen)]
+
+    assert told() == ["2 students will get a home from version v1: ada, bob"]
+    applied(homes)
+    assert told() == []
+    zfs("chown", "0:0", str(folder(homes, "ada")))
+    assert told() == ["to do on this server: handing over to 1000:100: ada"]
+    fill(folder(homes, "bob") / "work", 2 * MIB)
+    applied(homes, students=roster("ada"))
+    assert told(students=roster("ada")) == []
+    zfs("zfs", "unmount", f"{course(homes)}/homes/ada")
+    assert told(students=roster("ada", "bob", budget=32 * MIB)) == [
+        "1 student back in the roster, the home becomes writable again: bob",
+        "budget 64Mi -> 32Mi: ada, bob",
+        "1 student without a mounted home, it will be mounted: ada",
+    ]
+    refusal = told(students=roster("ada", "bob", budget=MIB))[-1]
+    assert "bob already holds 2," in refusal
 
 
 def test_a_version_that_is_not_there_is_waited_for(homes: Unit) -> None:

@@ -19,6 +19,7 @@ def having(**homes: Home) -> Seen:
 def test_nothing_is_said_where_nothing_changes() -> None:
     assert changes(WANT, SEEN) == []
     assert refusals(SEEN) == []
+    assert changes(WANT, having(gone=replace(HOME, readonly=True, mounted=False))) == []
     assert changes(WANT, having(gone=replace(HOME, readonly=True))) == [], "who left before is no news"
 
 
@@ -30,6 +31,12 @@ def test_nothing_is_said_where_nothing_changes() -> None:
         (WANT, having(eve=HOME), "1 student no longer in the roster, the home is kept read-only: eve"),
         (WANT, having(bob=replace(HOME, budget=GIB)), "budget 1Gi -> 2Gi: bob"),
         (WANT, having(bob=replace(HOME, budget=0)), "budget none -> 2Gi: bob"),
+        (WANT, having(bob=replace(HOME, mounted=False)), "1 student without a mounted home, it will be mounted: bob"),
+        (
+            WANT,
+            replace(SEEN, steps=("handing over to 1000:100: bob",)),
+            "to do on this server: handing over to 1000:100: bob",
+        ),
         (replace(WANT, budgets={"ada": GIB // 2, "bob": GIB // 2}), SEEN, "budget 2Gi -> 512Mi: ada, bob"),
     ],
 )
@@ -49,7 +56,7 @@ def test_a_new_version_is_said_together_with_who_has_which() -> None:
 
 def test_a_server_without_anything_yet_is_told_what_will_be_made() -> None:
     want = Wanted(dict.fromkeys((f"s{number}" for number in range(5000)), GIB), "initial", "nothing")
-    nothing = Seen.from_units({"versions": {}, "problems": []}, {"homes": {}, "problems": []})
+    nothing = Seen.from_units({"versions": {}, "problems": []}, {"homes": {}, "problems": [], "drift": ["x"]})
     made, people = changes(want, nothing)
     assert "version initial will be made" in made
     assert people == "5,000 students will get a home from version initial: s0, s1, s2, s3, s4 and 4,995 more"
@@ -59,6 +66,11 @@ def test_what_up_would_refuse_is_said_with_the_figure() -> None:
     problem = "ada already holds 9,000 bytes, more than the budget of 8,192: raise the budget"
     seen = Seen.from_units(
         {"versions": {"3f2a": {}}, "problems": []},
-        {"homes": {"ada": {"budget": 1, "template": "3f2a", "readonly": False}}, "problems": [problem]},
+        {
+            "homes": {"ada": {"budget": 1, "template": "3f2a", "readonly": False, "mounted": True}},
+            "problems": [problem],
+            "drift": [problem],
+        },
     )
+    assert changes(replace(WANT, budgets={"ada": 1}), seen) == [], "it is said once"
     assert refusals(seen) == [f"`up` will refuse to change the homes: {problem}"]
