@@ -40,7 +40,7 @@ class Source:
     revision: str = ""
 
     def __str__(self) -> str:
-        return self.folder or (f"{self.git} at {self.revision}" if self.git else "nothing: homes begin empty")
+        return self.folder or (f"{self.git} at {self.revision}" if self.git else "nothing")
 
 
 @dataclass(frozen=True)

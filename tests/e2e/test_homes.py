@@ -124,6 +124,22 @@ def test_who_leaves_keeps_the_home_and_who_comes_gets_one(course: Stack) -> None
         Student(URL, "student01").log_in(course.output("password"))
 
 
+def test_new_students_begin_with_the_materials_and_may_change_them(course: Stack) -> None:
+    materials = course.folder / "materials" / "week1"
+    materials.mkdir(parents=True)
+    (materials / "intro.txt").write_text("welcome")
+    template = {"template": {"folder": "materials/"}}
+    course.configure(homes={**roster(*STUDENTS[1:], "newcomer", "late", budget=BUDGET * 2), **template})
+    said = course.must("preview")
+    assert "will be made from materials/" in said
+    assert "1 student will get a home from version" in said
+    course.must("up", "--yes", "--skip-preview")
+    late = student(course, "late")
+    assert python(late, "pathlib.Path('week1/intro.txt').read_text()") == "'welcome'"
+    assert python(late, "pathlib.Path('week1/intro.txt').write_text('mine')") == "4"
+    assert not Path("/", HOMES, "student02", "week1").exists(), "homes that are there keep their version"
+
+
 def _writes(folder: Path) -> bool:
     try:
         (folder / "probe").write_text("x")
