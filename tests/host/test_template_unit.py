@@ -6,6 +6,8 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from host.materials import survey
-from tests.host.conftest import Unit, of_folder, zfs
+from tests.host.conftest import ROOT, Unit, of_folder, zfs
 
 MIB = 1 << 20
 
@@ -373,13 +375,22 @@ def test_killed_anywhere_the_next_apply_finishes_the_work(template: Unit, materi
 def test_a_command_that_outlives_its_run_is_waited_for(template: Unit, materials: Path) -> None:
     """Else it could write into a version that the next run has just looked through."""
     (materials / "large").write_bytes(os.urandom(64 * MIB))
-    process = replace(template, spec={**template.spec, **of_folder(materials)}).start("apply")
-    copying = live(template) / "large"
-    while not copying.exists():
+    first = replace(template, spec={**template.spec, **of_folder(materials)}).start("apply")
+    while not (live(template) / "large").exists():
         time.sleep(0.01)
-    process.kill()  # the run alone, not what it started
-    process.wait()
-    (materials / "large").write_bytes(os.urandom(32 * MIB))
-    done = template("apply", **of_folder(materials))
-    assert "another run is at work" in done.stderr
-    assert survey(clone(template, of_folder(materials)["version"])) == survey(materials)
+    os.killpg(first.pid, signal.SIGSTOP)
+    first.kill()  # the run alone, not the rsync that it started
+    first.wait()
+    (materials / "large").write_bytes(os.urandom(MIB))
+    spec = {**template.spec, **of_folder(materials)}
+    argv, pipe = [sys.executable, "-m", "host", "template", "apply"], subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as second:
+        assert second.stdin is not None and second.stderr is not None
+        second.stdin.write(json.dumps(spec))
+        second.stdin.close()
+        said = second.stderr.readline()
+        os.killpg(first.pid, signal.SIGCONT)
+        said_then = second.stderr.read()
+    assert "another run is at work" in said
+    assert second.returncode == 0, said_then
+    assert survey(clone(template, spec["version"])) == survey(materials)
