@@ -122,7 +122,7 @@ def test_the_dataset_is_what_the_student_writes_to(stack: Stack) -> None:
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
     pods = stack.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}")
     said = stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
-    assert "12 unchanged" in said
+    assert "13 unchanged" in said
     assert stack.kubectl("get", "pods", "-A", "-o", "jsonpath={.items[*].metadata.uid}") == pods
 
 
@@ -131,7 +131,7 @@ def test_a_quota_changes_in_place(stack: Stack) -> None:
     stack.configure(storage={"quota": "2Gi"})
     preview = stack.must("preview")
     assert "1 to update" in preview
-    assert "11 unchanged" in preview
+    assert "12 unchanged" in preview
     assert zfs("zfs", "get", "-Hp", "-o", "value", "quota", DATASET).strip() == str(3 << 30)
     said = stack.must("up", "--yes", "--skip-preview")
     assert f"{DATASET}: quota {3 << 30} -> {2 << 30}" in said
@@ -223,7 +223,7 @@ def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) ->
     node = inspect(NODE)["Id"]
     token = ada(stack).new_token()
     stack.configure(storage={"quota": "2Gi"}, cluster={"hostPort": PORT + 1})
-    assert "5 to replace" in stack.must("preview")
+    assert "6 to replace" in stack.must("preview")
     stack.must("up", "--yes", "--skip-preview")
     assert inspect(NODE)["Id"] != node
     student = Student(stack.output("url"), "ada")
@@ -232,7 +232,7 @@ def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) ->
     student.log_in(stack.output("password"))
     student.start_server()
     assert student.read_file("notes.txt") == "first lecture"
-    assert "12 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "13 unchanged" in stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
     stack.configure()
 
 

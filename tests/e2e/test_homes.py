@@ -1,6 +1,8 @@
 """Homes that are clones of a template, with a budget that holds, seen from within the students' servers."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +55,7 @@ def test_every_student_has_a_home_with_the_budget(course: Stack) -> None:
 
 
 def test_a_second_up_changes_nothing(course: Stack) -> None:
-    assert "16 unchanged" in course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert "17 unchanged" in course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 
 def test_the_roster_alone_gets_in(course: Stack) -> None:
@@ -98,6 +100,37 @@ def test_a_full_home_is_the_students_own_affair(course: Stack) -> None:
     assert course.kubectl(*restarts) == "0"
 
 
+def test_a_student_is_shown_the_own_budget(course: Stack) -> None:
+    who = student(course, "student02")
+    assert '"name": "coursehub-home"' in who.get("/lab").text
+    assert who.get("/lab/extensions/coursehub-home/static/remoteEntry.js").status_code == 200
+    said = who.get("/coursehub/home").json()
+    assert BUDGET * 0.96 <= said["budget"] <= BUDGET * 1.04
+    assert (said["own"], said["full"]) == (True, False)
+
+
+def test_a_home_that_fills_up_while_its_server_runs_starts_kernels(course: Stack) -> None:
+    who = student(course, "student04")
+    # As if no kernel had ever run: it could not make its folder any more.
+    assert "Disk quota exceeded" in python(who, f"shutil.rmtree('/home/jovyan/.ipython')\n{WRITE}")
+    assert python(who, "1 + 1") == "2"
+    said = _until_full(who)
+    assert said["largest"][0]["path"] == "big"
+    python(who, "pathlib.Path('big').unlink()")
+    assert who.write_file("new.txt", "room again").status_code == 201
+    assert not who.get("/coursehub/home").json()["full"]
+
+
+def test_a_change_of_lab_restarts_nothing(course: Stack) -> None:
+    pods = ("get", "pods", "-n", "jhub", "-o", "jsonpath={.items[*].metadata.uid}")
+    before = course.kubectl(*pods)
+    with (course.folder / "lab" / "coursehub_home" / "__init__.py").open("a") as module:
+        module.write("# changed\n")
+    assert "1 updated" in course.must("up", "--yes", "--skip-preview")
+    assert "# changed" in course.kubectl("get", "configmap", "lab", "-n", "jhub", "-o", "yaml")
+    assert course.kubectl(*pods) == before
+
+
 def test_a_home_with_room_keeps_everything(course: Stack) -> None:
     assert python(student(course, "student02"), "'HOME_IS_FULL' in os.environ") == "False"
 
@@ -115,13 +148,23 @@ def test_after_a_restart_of_the_node_every_home_is_a_dataset_of_its_own_again(co
 def test_who_leaves_keeps_the_home_and_who_comes_gets_one(course: Stack) -> None:
     course.configure(homes=roster(*STUDENTS[1:], "newcomer", budget=BUDGET * 2))
     said = course.must("up", "--yes", "--skip-preview")
-    assert "17 " not in said, "the number of resources does not depend on the students"
+    assert "18 " not in said, "the number of resources does not depend on the students"
     left, new = f"{HOMES}/student01", f"{HOMES}/newcomer"
     assert (Path("/", left) / "new.txt").read_text() == "room again"
     assert value("readonly", left) == "on" or not _writes(Path("/", left))
     assert (value("quota", new), value("mounted", new)) == (str(BUDGET * 2), "yes")
     with pytest.raises(LoginRefusedError):
         Student(URL, "student01").log_in(course.output("password"))
+
+
+def _until_full(who: Student) -> dict[str, Any]:
+    """What the server says once the home is full. Where zfs-fuse stands in, `df` is up to half a minute late."""
+    deadline = time.monotonic() + 60
+    while not (said := who.get("/coursehub/home").json())["full"]:
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
+    found: dict[str, Any] = said
+    return found
 
 
 def _writes(folder: Path) -> bool:
