@@ -133,7 +133,8 @@ def _pods(want: Want) -> Iterator[str]:
     ]
     try:
         _forget(want)
-        _kubectl(want, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+        for pod in pods:
+            _kubectl(want, "apply", "-f", "-", namespace=pod["metadata"]["namespace"], stdin=json.dumps(pod))
         hub = [*docker.kubectl(want.node)[2:], "-n", want.namespace, "exec", "deployment/hub", "--"]
         run(["docker", "exec", "-d", *hub, "timeout", "120", "python3", "-c", _LISTEN, "9000"])
         for pod in pods:
