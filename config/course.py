@@ -11,6 +11,7 @@ from config.types import (
     Address,
     ClusterName,
     Cores,
+    Count,
     CourseName,
     DatasetName,
     FilePath,
@@ -42,6 +43,20 @@ class PoolFile(Section):
     """How large the pool is, at least 64Mi (the least that ZFS takes)."""
 
 
+class Snapshots(Section):
+    """Snapshots of the whole course, taken by the server's own timer. The last one of so many hours, days and weeks is
+    kept; held ones, and those that were given a name, always."""
+
+    schedule: Literal["hourly", "daily"] = "hourly"
+    """How often one is taken."""
+    hourly: Count = 24
+    """Of how many hours the last one is kept."""
+    daily: Count = 14
+    """Of how many days."""
+    weekly: Count = 26
+    """Of how many weeks: a semester."""
+
+
 class Storage(Section):
     """Where the course's data lives: one ZFS dataset on a pool that already exists."""
 
@@ -57,6 +72,8 @@ class Storage(Section):
     """lz4 becomes gzip where the ZFS of the machine has no lz4."""
     pool_file: PoolFile | None = None
     """A file-backed pool, made when missing."""
+    snapshots: Snapshots | None = None
+    """Snapshots at set times; `{}` takes the defaults. None are taken unless given."""
     on_destroy: Literal["keep", "destroy"] = "keep"
     """What `pulumi destroy` does with the students' work."""
     confirm_destroy: str | None = None

@@ -48,17 +48,17 @@ def run(argv: Argv, *, stdin: str = "") -> str:
     return done.stdout
 
 
-def run_as_root(argv: Argv) -> str:
+def run_as_root(argv: Argv, *, stdin: str = "") -> str:
     """Run a command as root, by `sudo -n` where need be. Raises as `run`, and Refused where sudo would ask."""
     if os.geteuid() == 0:
-        return run(argv)
+        return run(argv, stdin=stdin)
     try:
         run(["sudo", "-n", "true"])
     except CommandFailed:
         raise Refused(
             f"`{shlex.join(argv)}` needs root and sudo would ask for a password: run this as root, or `sudo -v` first"
         ) from None
-    return run(["sudo", "-n", *argv])
+    return run(["sudo", "-n", *argv], stdin=stdin)
 
 
 def succeeds(argv: Argv) -> bool:

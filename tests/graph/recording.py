@@ -38,6 +38,7 @@ class _Answers(mocks.Mocks):
             "dataset-zfs": "{}",
             "dataset-database": "{}",
             "cluster-kind": '{"kubeconfig": "/k"}',
+            "dataset-schedule": "{}",
             "hub-secrets": DRAWN,
             "homes-workspaces": "{}",
         }
