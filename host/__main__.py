@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import kind, node, schedule, secrets, snapshots, volume, workspaces, zfs
+from host import kind, node, restore, schedule, secrets, snapshots, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -21,6 +21,7 @@ UNITS: dict[str, ModuleType] = {
     "node": node,
     "secrets": secrets,
     "snapshots": snapshots,
+    "restore": restore,
     "schedule": schedule,
 }
 VERBS = ("observe", "apply", "remove")

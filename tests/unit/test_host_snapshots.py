@@ -28,7 +28,9 @@ def test_a_name_tells_its_time() -> None:
 def test_a_semester_of_hourly_snapshots_keeps_as_many_as_asked() -> None:
     there: list[str] = []
     for name in every(1, 24 * 7 * 16):  # one after the other, pruned each time, as the schedule does
-        there = [one for one in [*there, name] if one not in to_prune(map(snapshot, [*there, name]), PLAN)]
+        there.append(name)
+        gone = to_prune(map(snapshot, there), PLAN)
+        there = [one for one in there if one not in gone]
     ages = [START + timedelta(hours=24 * 7 * 16 - 1) - (taken_at(name) or START) for name in there]
     assert len(there) <= 24 + 7 + 8
     assert sum(age < timedelta(hours=24) for age in ages) == 24
