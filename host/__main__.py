@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import kind, node, restore, schedule, secrets, snapshots, volume, workspaces, zfs
+from host import archive, kind, node, restore, schedule, secrets, snapshots, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -22,6 +22,7 @@ UNITS: dict[str, ModuleType] = {
     "secrets": secrets,
     "snapshots": snapshots,
     "restore": restore,
+    "archive": archive,
     "schedule": schedule,
 }
 VERBS = ("observe", "apply", "remove")

@@ -1,5 +1,6 @@
 """The course's datasets as ZFS tells them, and what every unit that keeps work does with them."""
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from host.run import BadSpecification, CommandFailed, Refused, run_as_root, whic
 
 _PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_BUSY_TRIES = 10  # one a second
+_BUSY_WAITS = (0.02, 0.1, 0.2, 0.5, 1, 1, 2, 2, 2)  # seconds
 
 # What coursehub makes beside the course, always with a dot or this beginning: no course and no student has such a name.
 LOOK = "coursehub-look"
@@ -89,17 +90,24 @@ def required(course: Course, properties: Sequence[str]) -> dict[str, Mapping[str
 
 def patiently(argv: Sequence[str]) -> None:
     """Run a command that mounts may hold up for a moment: ended pods, and zfs-fuse after every unmount."""
-    for tries_left in reversed(range(_BUSY_TRIES)):
+    for wait in _BUSY_WAITS:
         try:
             run_as_root(argv)
             return
         except CommandFailed as error:
-            if "busy" not in error.stderr or not tries_left:
+            if "busy" not in error.stderr:
                 raise
-            time.sleep(0.2 if tries_left > _BUSY_TRIES / 2 else 1)
+            time.sleep(wait)
+    run_as_root(argv)
 
 
 def unmounted(path: str) -> None:
     """Unmount a dataset and all below it, where it is mounted."""
     if read(path, ["mounted"], depth=0)[path]["mounted"] == "yes":
         patiently(["zfs", "unmount", path])
+
+
+def root_needed(what: str) -> None:
+    """Raises Refused, with the remedy, unless this process is root's: for what reads or writes students' files."""
+    if os.geteuid() != 0:
+        raise Refused(f"{what} takes root: run this as root, or with sudo")

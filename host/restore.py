@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from host.datasets import Course, checked_snapshot, checked_student, read, required
+from host.datasets import Course, checked_snapshot, checked_student, read, required, root_needed
 from host.look import looking_into
 from host.run import BadSpecification, Refused, say
 
@@ -100,8 +100,7 @@ def apply(want: Want) -> dict[str, Any]:
 @contextmanager
 def _looking(want: Want) -> Iterator[Path]:
     """What is to come back, as it is in the snapshot."""
-    if os.geteuid() != 0:
-        raise Refused("files of students are restored by root alone: run this as root, or with sudo")
+    root_needed("restoring a student's files")
     datasets = required(want.course, ["mounted", "readonly"])
     if want.home not in datasets:
         raise Refused(f"{want.student} has no home in {want.course.path}")

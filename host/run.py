@@ -40,12 +40,15 @@ def run(argv: Argv, *, stdin: str = "") -> str:
     """Run a command to its end; its stdout. Raises CommandFailed if it fails, Refused if there is no such program."""
     if which(argv[0]) is None:
         raise Refused(f"the program `{argv[0]}` is not on this server: `make up` installs what a course needs")
-    done = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, env={**os.environ, "PATH": _PATH}, check=False
-    )
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, env=environment(), check=False)
     if done.returncode != 0:
         raise CommandFailed(argv, done.returncode, done.stdout, done.stderr)
     return done.stdout
+
+
+def environment() -> dict[str, str]:
+    """The environment of a command, the administrator's folders on its PATH."""
+    return {**os.environ, "PATH": _PATH}
 
 
 def run_as_root(argv: Argv, *, stdin: str = "") -> str:
