@@ -25,6 +25,7 @@ class Dataset(pulumi.ComponentResource):
                 "quota": storage.quota,
                 "pool_file": file and {"path": file.path, "size": file.size},
                 "destroy": storage.on_destroy == "destroy",
+                "archive": storage.archive if storage.on_destroy == "archive" else None,
             },
             identity=[storage.path],
             parent=self,

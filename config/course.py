@@ -74,8 +74,11 @@ class Storage(Section):
     """A file-backed pool, made when missing."""
     snapshots: Snapshots | None = None
     """Snapshots at set times; `{}` takes the defaults. None are taken unless given."""
-    on_destroy: Literal["keep", "destroy"] = "keep"
-    """What `pulumi destroy` does with the students' work."""
+    archive: FilePath | None = None
+    """The folder for archives of the whole course; best on another disk."""
+    on_destroy: Literal["keep", "archive", "destroy"] = "keep"
+    """What `pulumi destroy` does with the students' work: `keep` it, with a held snapshot; `archive` it too, verified;
+    `destroy`: move what a verified archive has all of into the pool's trash."""
     confirm_destroy: str | None = None
     """For `onDestroy: destroy`, the full name of the dataset, typed once more."""
 

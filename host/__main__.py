@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import archive, kind, node, restore, schedule, secrets, snapshots, volume, workspaces, zfs
+from host import archive, kind, node, restore, schedule, secrets, snapshots, trash, volume, workspaces, zfs
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -23,6 +23,7 @@ UNITS: dict[str, ModuleType] = {
     "snapshots": snapshots,
     "restore": restore,
     "archive": archive,
+    "trash": trash,
     "schedule": schedule,
 }
 VERBS = ("observe", "apply", "remove")

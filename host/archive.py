@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from host.archive_file import Member, Reader, Writer
-from host.datasets import Course, checked_snapshot, read, required, root_needed
+from host.datasets import ARCHIVED, Course, checked_snapshot, read, required, root_needed, tag
 from host.listing import digest, listing, names, size
 from host.lock import locked
 from host.look import looking_into
@@ -29,7 +29,6 @@ from host.snapshots import take, taken_at
 VERBS = ("observe", "write", "verify", "restore")
 
 _FORMAT = 1
-_TAG = "coursehub-archive"
 _VERIFIED = "coursehub:verified"
 _RESTORING = "coursehub:restoring"
 _KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
@@ -142,7 +141,7 @@ def write(want: Want) -> dict[str, Any]:
                     else ""
                 )
             )
-        _tag("hold", f"{want.course.path}@{snapshot}")
+        tag("hold", ARCHIVED, f"{want.course.path}@{snapshot}")
         todo = parts(want.course, snapshot, table)
         bases: dict[str, frozenset[str]] = {"": frozenset()}
         done = [entry["part"] for entry in writer.done]
@@ -186,15 +185,6 @@ def _begin(want: Want, writer: Writer) -> None:
 
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
     return {key: values[key] for key in _KEPT}
-
-
-def _tag(verb: str, snapshot: str) -> None:
-    """Hold or release a snapshot for the archive; not one that is so already."""
-    try:
-        run_as_root(["zfs", verb, "-r", _TAG, snapshot])
-    except CommandFailed as error:
-        if "tag already exists" not in error.stderr and "no such tag" not in error.stderr:
-            raise
 
 
 def _listing(course: Course, key: str) -> frozenset[str]:
@@ -384,8 +374,18 @@ def _note_verified(want: Want, archive: Reader) -> bool:
     for name, values in here.items():
         older = name.startswith(f"{want.course.path}@") and name != snapshot and taken_at(name.partition("@")[2])
         if older and int(values["userrefs"]) and int(values["creation"]) < int(manifest["created"]):
-            _tag("release", name)
+            tag("release", ARCHIVED, name)
     return True
+
+
+def safe(course: Course, folder: Path, snapshot: str) -> Path:
+    """The verified archive of a snapshot, in a folder, made unless it is there. Raises as `write` and `verify`."""
+    file = folder / f"{course.label}-{snapshot}.tar"
+    want = Want(course, file, snapshot)
+    if not file.exists():
+        write(want)
+    verify(want)
+    return file
 
 
 def verified(course: Course) -> dict[str, str] | None:

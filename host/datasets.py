@@ -16,6 +16,9 @@ _BUSY_WAITS = (0.02, 0.1, 0.2, 0.5, 1, 1, 2, 2, 2)  # seconds
 LOOK = "coursehub-look"
 TRASH = "coursehub-trash"
 
+# Why a snapshot is held: somebody asked for it; it is in an archive; it is how a course was left.
+HELD, ARCHIVED, LEFT = "coursehub", "coursehub-archive", "coursehub-left"
+
 
 @dataclass(frozen=True)
 class Course:
@@ -111,3 +114,15 @@ def root_needed(what: str) -> None:
     """Raises Refused, with the remedy, unless this process is root's: for what reads or writes students' files."""
     if os.geteuid() != 0:
         raise Refused(f"{what} takes root: run this as root, or with sudo")
+
+
+def tag(verb: str, name: str, snapshot: str) -> None:
+    """Hold or release a snapshot, and those of its name below, under a tag; not one that is so already.
+
+    zfs-fuse cannot list tags: what says that it is so already has what was asked for.
+    """
+    try:
+        run_as_root(["zfs", verb, "-r", name, snapshot])
+    except CommandFailed as error:
+        if "tag already exists" not in error.stderr and "no such tag" not in error.stderr:
+            raise

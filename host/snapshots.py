@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from host.datasets import Course, checked_snapshot, required
+from host.datasets import HELD, LEFT, Course, checked_snapshot, required, tag
 from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run_as_root, say
 
@@ -17,7 +17,6 @@ VERBS = ("observe", "take", "hold", "release", "prune", "rotate")
 
 _OURS = "coursehub-"
 _TIME = f"{_OURS}%Y%m%dT%H%M%SZ"
-_TAG = "coursehub"
 
 
 @dataclass(frozen=True)
@@ -149,23 +148,29 @@ def take(want: Want) -> dict[str, Any]:
 
 def hold(want: Want) -> dict[str, Any]:
     """Keep a snapshot from being destroyed, by anybody."""
-    return _held(want, "hold", "tag already exists")
+    return _tagged(want, "hold")
 
 
 def release(want: Want) -> dict[str, Any]:
-    """Let a held snapshot go again."""
-    return _held(want, "release", "no such tag")
+    """Let a held snapshot go again. It stays held where an archive is of it."""
+    return _tagged(want, "release")
 
 
-def _held(want: Want, verb: str, already: str) -> dict[str, Any]:
+def _tagged(want: Want, verb: str) -> dict[str, Any]:
     name = _one_there(want)
-    # zfs-fuse cannot list tags: what says that it is so already has done what was asked.
-    try:
-        run_as_root(["zfs", verb, "-r", _TAG, f"{want.course.path}@{name}"])
-    except CommandFailed as error:
-        if already not in error.stderr:
-            raise
+    tag(verb, HELD, f"{want.course.path}@{name}")
     return {"snapshot": name, "held": any(s.held for s in facts(want.course) if s.name == name)}
+
+
+def leave(course: Course) -> str:
+    """A held snapshot of the course as it is left, in the place of the one before; its name."""
+    older = [snapshot.name for snapshot in facts(course) if snapshot.held and taken_at(snapshot.name)]
+    name: str = take(Want(course))["snapshot"]
+    tag("hold", LEFT, f"{course.path}@{name}")
+    for before in older:
+        if before != name:
+            tag("release", LEFT, f"{course.path}@{before}")
+    return name
 
 
 def _one_there(want: Want) -> str:

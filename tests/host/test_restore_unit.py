@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def restore(course: Unit) -> Unit:
     return Unit("restore", {**course.spec, "student": "ada", "snapshot": "monday", "path": "", "uid": 1000, "gid": 100})
 
 
-def restored(restore: Unit, **changed: str) -> Path:
+def restored(restore: Unit, **changed: Any) -> Path:
     return home(restore, "ada") / str(must(restore("apply", **changed))["folder"])
 
 
@@ -94,7 +95,7 @@ def test_no_link_is_followed_on_the_way(restore: Unit, path: str) -> None:
         ({"student": "eve"}, "eve has no home"),
     ],
 )
-def test_what_is_not_there_is_told(restore: Unit, changed: dict[str, str], told: str) -> None:
+def test_what_is_not_there_is_told(restore: Unit, changed: dict[str, Any], told: str) -> None:
     done = restore("apply", **changed)
     assert (done.returncode, told in done.stderr) == (3, True), done.stderr
     assert no_trace(restore)
