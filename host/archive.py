@@ -26,7 +26,7 @@ from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root
 from host.snapshots import Want as WantSnapshot
 from host.snapshots import take, taken_at
 
-VERBS = ("observe", "write", "verify", "restore")
+VERBS = ("observe", "last", "write", "verify", "restore")
 
 _FORMAT = 1
 _VERIFIED = "coursehub:verified"
@@ -119,6 +119,11 @@ def observe(want: Want) -> dict[str, Any]:
     """What an archive says that it holds."""
     manifest = Reader(want.file).manifest
     return {key: value for key, value in manifest.items() if key != "parts"} | {"parts": len(manifest["parts"])}
+
+
+def last(want: Want) -> dict[str, Any]:
+    """Which snapshot of the course was verified last, and when."""
+    return {"verified": verified(want.course)}
 
 
 def write(want: Want) -> dict[str, Any]:
@@ -390,7 +395,8 @@ def safe(course: Course, folder: Path, snapshot: str) -> Path:
 
 def verified(course: Course) -> dict[str, str] | None:
     """Which snapshot of the course was verified in an archive, and when; None if none was."""
-    text = read(course.path, [_VERIFIED], depth=0)[course.path][_VERIFIED]
+    found = read(course.path, [_VERIFIED], depth=0)
+    text = found[course.path][_VERIFIED] if found else "-"
     return None if text == "-" else json.loads(text)
 
 
