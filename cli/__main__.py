@@ -1,6 +1,5 @@
 """`coursehub`: looks at a course, keeps its work and brings it back. It decides nothing: the units of host/ do."""
 
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,4 +259,4 @@ def _refuse(reason: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    app(prog_name="coursehub")
