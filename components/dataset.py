@@ -4,6 +4,7 @@ import pulumi
 
 from components.host_command import host_command
 from config.course import Storage
+from plan.keep import schedule_spec
 from plan.volumes import database_spec
 
 
@@ -24,6 +25,7 @@ class Dataset(pulumi.ComponentResource):
                 "quota": storage.quota,
                 "pool_file": file and {"path": file.path, "size": file.size},
                 "destroy": storage.on_destroy == "destroy",
+                "archive": storage.archive if storage.on_destroy == "archive" else None,
             },
             identity=[storage.path],
             parent=self,
@@ -37,6 +39,15 @@ class Dataset(pulumi.ComponentResource):
             parent=self,
             depends_on=[self.command],
         )
+        if schedule := schedule_spec(storage):
+            host_command(
+                f"{name}-schedule",
+                "schedule",
+                spec=schedule,
+                identity=[storage.path],
+                parent=self,
+                depends_on=[self.command],
+            )
         self.path = storage.path
         # Known at preview: were it an output, a change of quota would make the cluster look replaced.
         self.mountpoint = f"/{storage.path}"

@@ -12,6 +12,7 @@ from config.types import (
     Address,
     ClusterName,
     Cores,
+    Count,
     CourseName,
     DatasetName,
     FilePath,
@@ -43,6 +44,20 @@ class PoolFile(Section):
     """How large the pool is, at least 64Mi (the least that ZFS takes)."""
 
 
+class Snapshots(Section):
+    """Snapshots of the whole course, taken by the server's own timer. The last one of so many hours, days and weeks is
+    kept; held ones, and those that were given a name, always."""
+
+    schedule: Literal["hourly", "daily"] = "hourly"
+    """How often one is taken."""
+    hourly: Count = 24
+    """Of how many hours the last one is kept."""
+    daily: Count = 14
+    """Of how many days."""
+    weekly: Count = 26
+    """Of how many weeks: a semester."""
+
+
 class Storage(Section):
     """Where the course's data lives: one ZFS dataset on a pool that already exists."""
 
@@ -58,8 +73,13 @@ class Storage(Section):
     """lz4 becomes gzip where the ZFS of the machine has no lz4."""
     pool_file: PoolFile | None = None
     """A file-backed pool, made when missing."""
-    on_destroy: Literal["keep", "destroy"] = "keep"
-    """What `pulumi destroy` does with the students' work."""
+    snapshots: Snapshots | None = None
+    """Snapshots at set times; `{}` takes the defaults. None are taken unless given."""
+    archive: FilePath | None = None
+    """The folder for archives of the whole course; best on another disk."""
+    on_destroy: Literal["keep", "archive", "destroy"] = "keep"
+    """What `pulumi destroy` does with the students' work: `keep` it, with a held snapshot; `archive` it too, verified;
+    `destroy`: move what a verified archive has all of into the pool's trash."""
     confirm_destroy: str | None = None
     """For `onDestroy: destroy`, the full name of the dataset, typed once more."""
 

@@ -1,13 +1,11 @@
 """The only reader of Pulumi's configuration."""
 
-import json
-from typing import Any
-
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, get_config_secret_keys_env
 
 from config.course import Course
-from config.faults import WrongConfiguration, check
+from config.faults import WrongConfiguration
+from config.raw import course_of
 
 
 def load() -> Course:
@@ -22,18 +20,7 @@ def load() -> Course:
         if key.startswith(prefix)
     }
     secret = frozenset(key.removeprefix(prefix) for key in get_config_secret_keys_env() if key.startswith(prefix))
-    raw = {key: _value(text) for key, text in given.items()}
-    identity = raw.setdefault("course", {})
-    if isinstance(identity, dict):
-        identity.setdefault("name", pulumi.get_stack())
     try:
-        return check(raw, secret)
+        return course_of(given, pulumi.get_stack(), secret)
     except WrongConfiguration as error:
         raise pulumi.RunError(str(error)) from None
-
-
-def _value(text: Any) -> Any:
-    """A section comes as JSON, a plain value as it is."""
-    if isinstance(text, str) and text[:1] in "{[":
-        return json.loads(text)
-    return text

@@ -40,7 +40,13 @@ def _native_needs_an_admin(course: Course) -> str | None:
 def _destruction_is_confirmed(course: Course) -> str | None:
     storage = course.storage
     if storage.on_destroy == "destroy" and storage.confirm_destroy != storage.path:
-        return f"`onDestroy: destroy` deletes all students' work: to confirm, set this to {storage.path}"
+        return f"`onDestroy: destroy` takes away all students' work: to confirm, set this to {storage.path}"
+    return None
+
+
+def _archives_have_a_folder(course: Course) -> str | None:
+    if course.storage.on_destroy == "archive" and course.storage.archive is None:
+        return "`onDestroy: archive` needs a folder, best on another disk: set this to its path"
     return None
 
 
@@ -166,6 +172,7 @@ RULES = (
     Rule(("hub.authentication.password", "hub.authentication.method"), _password_only_for_dummy),
     Rule(("hub.authentication.adminUsers", "hub.authentication.method", "homes.roster"), _native_needs_an_admin),
     Rule(("storage.confirmDestroy", "storage.onDestroy", "storage.pool", "storage.dataset"), _destruction_is_confirmed),
+    Rule(("storage.archive", "storage.onDestroy"), _archives_have_a_folder),
     Rule(("storage.poolFile.size",), _pool_file_large_enough),
     Rule(("storage.quota", "storage.poolFile.size"), _quota_fits_pool_file),
     Rule(("hub.student.memory.limit", "hub.student.memory.guarantee"), _memory_limit_covers_guarantee),

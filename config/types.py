@@ -138,6 +138,7 @@ def _git_address(value: str) -> str:
 GitAddress = Annotated[str, AfterValidator(_git_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 NodePort = Annotated[int, Field(ge=30000, le=32767)]  # what Kubernetes gives to node ports unless told otherwise
+Count = Annotated[int, Field(ge=0, le=10000)]
 Seconds = Annotated[int, Field(ge=0)]
 Cores = Annotated[float, Field(gt=0, le=1024)]
 Address = IPv4Address

@@ -1,7 +1,7 @@
 """`python3 -m host UNIT VERB`: a JSON specification on stdin, one JSON object on stdout, progress and errors on stderr.
 
-Verbs: `observe` reads, `apply` converges, `remove` obeys the retain policy. Exit codes: 0 done, 2 bad specification,
-3 refused for safety, 4 a command failed.
+Verbs: `observe` reads, `apply` converges, `remove` obeys the retain policy; a unit with others lists them as VERBS.
+Exit codes: 0 done, 2 bad specification, 3 refused for safety, 4 a command failed.
 """
 
 import json
@@ -10,7 +10,21 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from host import kind, node, probe, secrets, template, volume, workspaces, zfs
+from host import (
+    archive,
+    kind,
+    node,
+    probe,
+    restore,
+    schedule,
+    secrets,
+    snapshots,
+    template,
+    trash,
+    volume,
+    workspaces,
+    zfs,
+)
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -22,13 +36,19 @@ UNITS: dict[str, ModuleType] = {
     "node": node,
     "probe": probe,
     "secrets": secrets,
+    "snapshots": snapshots,
+    "restore": restore,
+    "archive": archive,
+    "trash": trash,
+    "schedule": schedule,
 }
 VERBS = ("observe", "apply", "remove")
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) != 2 or argv[0] not in UNITS or argv[1] not in VERBS:
-        print(f"usage: python3 -m host {{{','.join(UNITS)}}} {{{','.join(VERBS)}}} < specification", file=sys.stderr)
+    verbs = getattr(UNITS.get(argv[0]), "VERBS", VERBS) if argv else VERBS
+    if len(argv) != 2 or argv[0] not in UNITS or argv[1] not in verbs:
+        print(f"usage: python3 -m host {{{','.join(UNITS)}}} {{{','.join(verbs)}}} < specification", file=sys.stderr)
         return 2
     unit, verb = argv
     try:

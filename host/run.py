@@ -45,7 +45,7 @@ def run(argv: Argv, *, stdin: str = "") -> str:
         input=stdin,
         capture_output=True,
         text=True,
-        env={**os.environ, "PATH": _PATH},
+        env=environment(),
         check=False,
         close_fds=False,  # a lock that is held stays so until the command ends, even if we are killed before
     )
@@ -54,17 +54,22 @@ def run(argv: Argv, *, stdin: str = "") -> str:
     return done.stdout
 
 
-def run_as_root(argv: Argv) -> str:
+def environment() -> dict[str, str]:
+    """The environment of a command, the administrator's folders on its PATH."""
+    return {**os.environ, "PATH": _PATH}
+
+
+def run_as_root(argv: Argv, *, stdin: str = "") -> str:
     """Run a command as root, by `sudo -n` where need be. Raises as `run`, and Refused where sudo would ask."""
     if os.geteuid() == 0:
-        return run(argv)
+        return run(argv, stdin=stdin)
     try:
         run(["sudo", "-n", "true"])
     except CommandFailed:
         raise Refused(
             f"`{shlex.join(argv)}` needs root and sudo would ask for a password: run this as root, or `sudo -v` first"
         ) from None
-    return run(["sudo", "-n", *argv])
+    return run(["sudo", "-n", *argv], stdin=stdin)
 
 
 def succeeds(argv: Argv) -> bool:

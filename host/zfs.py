@@ -5,16 +5,16 @@ again, and so on until nothing is left to do, which is why a run that was killed
 """
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host import archive, snapshots, trash
+from host.datasets import Course
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
 
-_DESTROY_TRIES = 10  # one a second
 _FULL_PERCENT = 80  # above it ZFS slows down and little room is left to react
 _MADE = "COURSEHUB_MADE"  # in the environment when the stack's state says that the dataset was made
 
@@ -37,7 +37,8 @@ class Want:
     dedup: bool
     quota: int | None  # bytes; None leaves the pool as the limit
     pool_file: PoolFile | None
-    destroy: bool  # remove the data on `remove`
+    destroy: bool  # put the data into the trash on `remove`
+    archive: str | None = None  # the folder that `remove` archives into
 
     @property
     def path(self) -> str:
@@ -75,6 +76,8 @@ def parse(given: dict[str, Any]) -> Want:
         want = Want(**{**given, "pool_file": file and PoolFile(**file)})
     except (KeyError, TypeError) as error:
         raise BadSpecification(f"not a specification of a dataset: {error}") from None
+    if want.archive is not None and not Path(want.archive).is_absolute():
+        raise BadSpecification(f"{want.archive!r} is no absolute path of a folder for archives")
     for name in (want.pool, *want.dataset.split("/")):
         # The configuration has an allow-list of its own; this one holds for whoever calls the unit.
         if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_") or name[0] in "-_":
@@ -259,34 +262,28 @@ def apply(want: Want) -> dict[str, Any]:
 
 
 def remove(want: Want) -> dict[str, Any]:
-    """Keep the dataset, unless its destruction was asked for and confirmed."""
-    with locked(want.path):
-        found = _properties(want) if want.pool in facts(want).pools else None
-        if found is None:
-            say(f"{want.path} is not there any more")
-            return {"dataset": want.path, "kept": False}
-        if not want.destroy:
-            say(f"kept {want.path}, mounted at {found['mountpoint']}: {int(found['used']):,} bytes of students' work")
-            return {"dataset": want.path, "kept": True}
-        _destroy(want)
-        say(f"destroyed {want.path}, as storage.confirmDestroy asked")
+    """Keep the dataset with a held snapshot, archived where asked for; if confirmed, put it into the trash instead.
+
+    Raises Refused, with everything in its place, where work could be lost.
+    """
+    course = Course(want.pool, want.dataset)
+    found = _properties(want) if want.pool in facts(want).pools else None
+    if found is None:
+        say(f"{want.path} is not there any more")
         return {"dataset": want.path, "kept": False}
-
-
-def _destroy(want: Want) -> None:
-    """Destroy the dataset, with patience: mount namespaces of ended pods hold it for a moment."""
-    for tries_left in reversed(range(_DESTROY_TRIES)):
-        try:
-            # zfs-fuse calls a tree of many mounted homes busy for ever; unmounting the course takes them along.
-            if (found := _properties(want)) and found["mounted"] == "yes":
-                run_as_root(["zfs", "unmount", want.path])
-            # -r takes its own snapshots and children; it refuses where clones live elsewhere. Never -R.
-            run_as_root(["zfs", "destroy", "-r", want.path])
-            return
-        except CommandFailed as error:
-            if "busy" not in error.stderr or not tries_left:
-                raise
-            time.sleep(1)
+    if want.destroy:
+        entry = trash.into_trash(course)
+        say(f"{want.path} is now {entry}, as storage.confirmDestroy asked; `coursehub purge` deletes it for good")
+        return {"dataset": want.path, "kept": False, "trash": entry}
+    try:
+        snapshot = snapshots.leave(course)
+    except CommandFailed as error:  # a pool that is full, or failing, keeps what it has all the same
+        say(f"no snapshot of {want.path} could be taken: {error}")
+    else:
+        if want.archive:
+            archive.safe(course, Path(want.archive), snapshot)
+    say(f"kept {want.path}, mounted at {found['mountpoint']}: {int(found['used']):,} bytes of students' work")
+    return {"dataset": want.path, "kept": True}
 
 
 def _properties(want: Want) -> dict[str, str] | None:

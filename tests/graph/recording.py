@@ -38,6 +38,7 @@ class _Answers(mocks.Mocks):
             "dataset-zfs": "{}",
             "dataset-database": "{}",
             "cluster-kind": '{"kubeconfig": "/k", "address": "172.18.0.2", "server": []}',
+            "dataset-schedule": "{}",
             "hub-secrets": DRAWN,
             "homes-template": "{}",
             "homes-workspaces": "{}",

@@ -174,6 +174,21 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
 
 
 @pulumi.runtime.test
+def test_snapshots_are_scheduled_where_asked_for_and_nothing_else_changes() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = graphs
+        assert set(after) - set(before) == {"dataset-schedule"}
+        assert "dataset-zfs" in after["dataset-schedule"].needs
+        assert all(before[name].inputs == after[name].inputs for name in before)
+        keep = {"hourly": 24, "daily": 14, "weekly": 2}
+        assert json.loads(after["dataset-schedule"].inputs["stdin"])["keep"] == keep
+
+    first = run_program(DEV)
+    asked = with_section(storage='{"quota": "1Gi", "snapshots": {"weekly": 2}}')
+    return pulumi.Output.all(first, run_program(asked)).apply(check)
+
+
+@pulumi.runtime.test
 def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert "dataset-zfs" in graph["homes-template"].needs

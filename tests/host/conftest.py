@@ -108,3 +108,32 @@ def forget_pool(pool: str) -> None:
         folder.rmdir()  # never recursively: it might be a mountpoint
     if bare.is_dir():
         bare.rmdir()
+
+
+@pytest.fixture
+def course(unit: Unit) -> Iterator[Unit]:
+    """A course with the homes of ada and bob, clones of a template with one file; any unit but `snapshots` by `of`."""
+    assert unit("apply", compression="off", dedup=False).returncode == 0
+    pool = unit.spec["pool"]
+    zfs("zfs", "create", f"{pool}/userdata/template")
+    Path(f"/{pool}/userdata/template/data.bin").write_bytes(os.urandom(1 << 20))
+    students = [{"name": name, "budget": 16 << 20} for name in ("ada", "bob")]
+    homes = {"template": {"version": "v1"}, "students": students, "uid": 1000, "gid": 100}
+    done = Unit("workspaces", {"pool": pool, "dataset": "userdata", **homes})("apply")
+    assert done.returncode == 0, done.stderr
+    yield Unit("snapshots", {"pool": pool, "dataset": "userdata"})
+    # zfs-fuse leaves the deepest mounts to a later try; the container's folders would then be in the way.
+    subprocess.run(["zfs", "unmount", f"{pool}/userdata"], check=False, capture_output=True)
+
+
+def home(course: Unit, student: str) -> Path:
+    """Where a student's home is mounted."""
+    return Path("/", course.spec["pool"], "userdata", "homes", student)
+
+
+def must(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The result of a unit that must have ended well."""
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result

@@ -102,6 +102,7 @@ def test_a_revision_is_noted_once_the_work_is_done(unit: Unit, tmp_path: Path, m
     assert unit("apply", quota="nonsense").returncode != 0
     assert not marker.exists()
     assert unit("apply").returncode == 0
-    assert json.loads(marker.read_text()) == {"revision": 7, "generation": 0}
+    noted = json.loads(marker.read_text())
+    assert (noted["revision"], noted["result"]["dataset"]) == (7, path(unit))
     assert unit("remove").returncode == 0
     assert not marker.exists()

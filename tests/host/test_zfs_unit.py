@@ -70,32 +70,38 @@ def test_a_quota_below_what_is_used_is_refused(unit: Unit) -> None:
     assert value(unit, "quota") == "0"
 
 
-def test_remove_keeps_the_data(unit: Unit) -> None:
+def test_remove_keeps_the_data_and_holds_it_as_it_was_left(unit: Unit) -> None:
     unit("apply")
     (mountpoint(unit) / "work.txt").write_text("mine")
-    done = unit("remove")
-    assert done.returncode == 0
-    assert "kept" in done.stderr
+    for _ in range(2):
+        done = unit("remove")
+        assert done.returncode == 0
+        assert "kept" in done.stderr
+        time.sleep(1)  # snapshots are named by the second
     assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+    held = zfs("zfs", "get", "-Hp", "-r", "-o", "value", "userrefs", path(unit)).split()
+    assert held == ["-", "0", "1"], "the last one alone is held"
 
 
-def test_remove_destroys_only_what_was_confirmed(unit: Unit) -> None:
-    unit("apply")
-    zfs("zfs", "create", f"{unit.spec['pool']}/other")
-    done = unit("remove", destroy=True)
+def test_remove_keeps_the_data_of_a_pool_that_takes_no_snapshot(unit: Unit) -> None:
+    unit("apply", compression="off", dedup=False, quota=None)
+    with (mountpoint(unit) / "big").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(os.urandom(1 << 20))
+    done = unit("remove")
     assert done.returncode == 0, done.stderr
-    assert path(unit) not in zfs("zfs", "list", "-H", "-o", "name").split()
-    assert f"{unit.spec['pool']}/other" in zfs("zfs", "list", "-H", "-o", "name").split()
-    assert unit("remove", destroy=True).returncode == 0, "what is gone is gone"
+    assert (mountpoint(unit) / "big").exists()
 
 
-def test_a_destruction_stops_at_a_clone_that_lives_elsewhere(unit: Unit) -> None:
+def test_remove_archives_first_where_asked(unit: Unit, tmp_path: Path) -> None:
     unit("apply")
-    zfs("zfs", "snapshot", f"{path(unit)}@template")
-    zfs("zfs", "clone", f"{path(unit)}@template", f"{unit.spec['pool']}/home")
-    done = unit("remove", destroy=True)
-    assert done.returncode == 4
-    assert f"{unit.spec['pool']}/home" in zfs("zfs", "list", "-H", "-o", "name").split()
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    done = unit("remove", archive=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("userdata-coursehub-*.tar"))) == 1
+    assert "coursehub:verified" in zfs("zfs", "get", "-H", "all", path(unit))
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+    assert unit("remove", archive="relative").returncode == 2
 
 
 def test_a_bare_mountpoint_refuses_writes(unit: Unit) -> None:

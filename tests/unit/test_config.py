@@ -171,6 +171,7 @@ def test_dummy_is_refused_outside_development() -> None:
     [
         ({"storage": {"onDestroy": "destroy"}}, "storage.confirmDestroy"),
         ({"storage": {"onDestroy": "destroy", "confirmDestroy": "jhub-pool/other"}}, "storage.confirmDestroy"),
+        ({"storage": {"onDestroy": "archive"}}, "storage.archive"),
         ({"storage": {"quota": "2Gi", "poolFile": {"path": "/p", "size": "1Gi"}}}, "storage.quota"),
         ({"storage": {"poolFile": {"path": "/p", "size": "1Mi"}}}, "storage.poolFile.size"),
         ({"cluster": {"apiPort": 30080}}, "cluster.apiPort"),

@@ -1,0 +1,421 @@
+"""The unit of archives: a whole course in one file, checked by receiving it, and brought back on any server.
+
+Every dataset is a part of its own. A home is sent as what differs from the template's version that it is a clone of, so
+that the template is in the archive once, as it is on the disk.
+"""
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from host.archive_file import Member, Reader, Writer
+from host.datasets import ARCHIVED, Course, checked_snapshot, read, required, root_needed, tag
+from host.listing import digest, listing, names, size
+from host.lock import locked
+from host.look import looking_into
+from host.pipes import read_from, write_to
+from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
+from host.snapshots import Want as WantSnapshot
+from host.snapshots import take, taken_at
+
+VERBS = ("observe", "last", "write", "verify", "restore")
+
+_FORMAT = 1
+_VERIFIED = "coursehub:verified"
+_RESTORING = "coursehub:restoring"
+_KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
+_SCRATCH_SPARE = 1 << 30  # bytes
+_UNCHANGED = 624  # bytes of a stream between two snapshots that do not differ: its first and last record alone
+
+
+@dataclass(frozen=True)
+class Want:
+    """Which course, and which file."""
+
+    course: Course
+    file: Path
+    snapshot: str | None = None  # to be archived; a new one unless given
+    scratch: Path | None = None  # where `verify` makes a pool for a while; beside the archive unless given
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream: a dataset at a snapshot, built on another snapshot where it has a base."""
+
+    dataset: str  # below the course; empty: the course's own
+    snapshot: str
+    base: str  # `dataset@snapshot`, below the course; empty: none
+
+    @property
+    def key(self) -> str:
+        """Which snapshot it brings, as another part's base names it."""
+        return f"{self.dataset}@{self.snapshot}"
+
+
+def parse(given: dict[str, Any]) -> Want:
+    """Read the specification. Raises BadSpecification if it is not one."""
+    try:
+        rest = {key: value for key, value in given.items() if key not in ("pool", "dataset")}
+        want = Want(Course(given["pool"], given["dataset"]), **rest)
+        paths = [Path(path) for path in (want.file, want.scratch) if path is not None]
+    except (KeyError, TypeError) as error:
+        raise BadSpecification(f"not a specification of an archive: {error}") from None
+    if not all(path.is_absolute() for path in paths):
+        raise BadSpecification("an archive and its scratch folder are named by absolute paths")
+    snapshot = want.snapshot if want.snapshot is None else checked_snapshot(want.snapshot)
+    return Want(want.course, paths[0], snapshot, paths[1] if want.scratch is not None else None)
+
+
+def parts(course: Course, snapshot: str, table: Mapping[str, Mapping[str, str]]) -> list[Part]:
+    """The streams that bring the whole course at a snapshot, each after all that it is built on.
+
+    With them come the versions that homes are clones of, and all others that the template has: snapshots that the
+    course as a whole has not. `table` is what `read` tells of `origin`; it lists snapshots from the oldest on.
+    """
+    origins = {name: values["origin"] for name, values in table.items() if f"{name}@{snapshot}" in table}
+    found: list[Part] = []
+    seen: set[str] = set()
+
+    def wanted(full: str) -> bool:
+        return full in origins.values() or f"{course.path}@{full.partition('@')[2]}" not in table
+
+    def visit(dataset: str) -> None:
+        if dataset in seen or dataset not in origins:
+            return
+        seen.add(dataset)
+        origin = origins[dataset]
+        visit(dataset.rpartition("/")[0])
+        visit(origin.partition("@")[0])
+        base = origin if origin.partition("@")[0] in origins else ""
+        for full in (name for name in table if name.startswith(f"{dataset}@")):
+            if full == f"{dataset}@{snapshot}" or wanted(full):
+                found.append(Part(_below(course, dataset), full.partition("@")[2], _below(course, base)))
+                base = full
+            if full == f"{dataset}@{snapshot}":
+                return
+
+    for dataset in sorted(origins):
+        visit(dataset)
+    return found
+
+
+def _below(course: Course, name: str) -> str:
+    return name.removeprefix(course.path).removeprefix("/")
+
+
+def _full(course: Course, below: str) -> str:
+    return f"{course.path}{below}" if below.startswith("@") or not below else f"{course.path}/{below}"
+
+
+def observe(want: Want) -> dict[str, Any]:
+    """What an archive says that it holds."""
+    manifest = Reader(want.file).manifest
+    return {key: value for key, value in manifest.items() if key != "parts"} | {"parts": len(manifest["parts"])}
+
+
+def last(want: Want) -> dict[str, Any]:
+    """Which snapshot of the course was verified last, and when."""
+    return {"verified": verified(want.course)}
+
+
+def write(want: Want) -> dict[str, Any]:
+    """Archive the course as it is at one snapshot. A run that was killed goes on after its last whole part."""
+    root_needed("archiving everybody's work")
+    if want.file.exists():
+        raise Refused(f"{want.file} is there already: an archive is never overwritten; name another file")
+    if not want.file.parent.is_dir():
+        raise Refused(f"there is no folder {want.file.parent} for the archive: make it, or mount it")
+    with locked(f"{want.course.path}.archive"), _writer(want) as writer:
+        _begin(want, writer)
+        snapshot = writer.head["snapshot"]
+        table = required(want.course, ["origin", "creation", "used", *_KEPT])
+        if f"{want.course.path}@{snapshot}" not in table:
+            raise Refused(
+                f"{want.course.path} has no snapshot {snapshot}"
+                + (
+                    f" any more, and {want.file}.partial is one of it: delete that and its journal"
+                    if writer.done
+                    else ""
+                )
+            )
+        tag("hold", ARCHIVED, f"{want.course.path}@{snapshot}")
+        todo = parts(want.course, snapshot, table)
+        bases: dict[str, frozenset[str]] = {"": frozenset()}
+        done = [entry["part"] for entry in writer.done]
+        for number, part in enumerate(todo):
+            if asdict(part) in done:
+                continue
+            say(f"[{number + 1}/{len(todo)}] {part.dataset or want.course.path}@{part.snapshot}")
+            if part.base not in bases:
+                bases[part.base] = _listing(want.course, part.base)
+            writer.note(_written(want.course, writer, part, bases[part.base]))
+        manifest = {
+            **writer.head,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": table[f"{want.course.path}@{snapshot}"]["creation"],
+            "used": int(table[want.course.path]["used"]),
+            "datasets": {part.dataset: _kept(table[_full(want.course, part.dataset)]) for part in todo},
+            "parts": writer.done,
+        }
+        total = writer.finish(manifest)
+    files = sum(entry["files"] for entry in writer.done if entry["part"]["snapshot"] == snapshot)
+    return {"file": str(want.file), "snapshot": snapshot, "size": total, "parts": len(todo), "files": files}
+
+
+def _writer(want: Want) -> Writer:
+    head = {"format": _FORMAT, "course": want.course.path, "compression": "zstd" if which("zstd") else "gzip"}
+    return Writer(want.file, {**head, "snapshot": want.snapshot or ""})
+
+
+def _begin(want: Want, writer: Writer) -> None:
+    """Take the snapshot, or go on with the one of the killed run. Raises Refused if that was of something else."""
+    head = writer.head
+    if head["course"] != want.course.path or (want.snapshot and head["snapshot"] != want.snapshot):
+        raise Refused(
+            f"{want.file}.partial is of {head['course']}@{head['snapshot']}: finish that first,"
+            " or delete it and its journal"
+        )
+    if not head["snapshot"]:
+        # One of the schedule's own: its plan prunes it in its time.
+        writer.begin({**head, "snapshot": take(WantSnapshot(want.course))["snapshot"]})
+
+
+def _kept(values: Mapping[str, str]) -> dict[str, str]:
+    return {key: values[key] for key in _KEPT}
+
+
+def _listing(course: Course, key: str) -> frozenset[str]:
+    with looking_into(course, _full(course, key)) as folder:
+        return listing(folder)
+
+
+def _written(course: Course, writer: Writer, part: Part, base: frozenset[str]) -> dict[str, Any]:
+    lines = _listing(course, part.key)
+    number = len(writer.done)
+    zipped = writer.head["compression"]
+    compress: Argv = ["zstd", "-q", "-c", "-T0"] if zipped == "zstd" else ["gzip", "-c"]
+    stream = writer.add(f"{number:05}.zfs.{zipped}", read_from(_send(course, part), compress))
+    changes = [*(f"-{line}" for line in sorted(base - lines)), *(f"+{line}" for line in sorted(lines - base))]
+    files = writer.add(f"{number:05}.files.gz", [gzip.compress("\n".join(changes).encode(), mtime=0)])
+    return {
+        "part": asdict(part),
+        "stream": asdict(stream),
+        "listing": asdict(files),
+        "files": len(lines),
+        "bytes": size(lines),
+        "digest": digest(lines),
+    }
+
+
+def _send(course: Course, part: Part) -> Argv:
+    # Compressed blocks are sent as they are on the disk, where this ZFS can.
+    how = ["-c"] if succeeds(["zfs", "version"]) else []
+    base = ["-i", _full(course, part.base)] if part.base else []
+    return ["zfs", "send", *how, *base, _full(course, part.key)]
+
+
+def verify(want: Want) -> dict[str, Any]:
+    """Hash every byte, receive everything into a pool in a file, and hash every file there.
+
+    Where the course is on this server, it is noted on it that this snapshot is safe. Raises Refused with all that is
+    wrong.
+    """
+    root_needed("verifying an archive")
+    archive = _sound(want.file)
+    with _scratch_pool(want, archive) as pool:
+        course = Course(pool, "course")
+        _received(archive, course)
+        if wrong := _differences(archive, course):
+            raise Refused("\n  ".join([f"{want.file} does not bring back what was archived:", *wrong]))
+    noted = _note_verified(want, archive)
+    checked = archive.manifest["parts"]
+    return {
+        "file": str(want.file),
+        "snapshot": archive.manifest["snapshot"],
+        "parts": len(checked),
+        "files": sum(entry["files"] for entry in checked),
+        "bytes": sum(entry["bytes"] for entry in checked),
+        "noted": noted,
+    }
+
+
+def restore(want: Want) -> dict[str, Any]:
+    """Bring a course back where there is none of its name. A run that was killed goes on after its last whole part."""
+    root_needed("bringing back a course")
+    archive = _sound(want.file)
+    with locked(want.course.path):
+        found = read(want.course.path, [_RESTORING])
+        if found and found[want.course.path][_RESTORING] != archive.seal:
+            raise Refused(f"{want.course.path} is there already: nothing is ever restored over a course; name another")
+        _received(archive, want.course)
+        if wrong := _differences(archive, want.course):
+            raise Refused("\n  ".join([f"{want.course.path} is not what was archived:", *wrong]))
+        for dataset, kept in archive.manifest["datasets"].items():
+            for key in ("quota", "readonly"):
+                if kept[key] not in ("0", "none", "off", "-"):
+                    run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(want.course, dataset)])
+        run_as_root(["zfs", "inherit", _RESTORING, want.course.path])
+    say(f"{want.course.path} is back as of {archive.manifest['snapshot']}: `make up` gives it a hub")
+    return {
+        "course": want.course.path,
+        "snapshot": archive.manifest["snapshot"],
+        "parts": len(archive.manifest["parts"]),
+    }
+
+
+def _sound(file: Path) -> Reader:
+    archive = Reader(file)
+    if archive.manifest["format"] != _FORMAT:
+        raise Refused(f"{file} is of format {archive.manifest['format']}: a newer coursehub reads it")
+    zipped = archive.manifest["compression"]
+    if which(zipped) is None:
+        raise Refused(f"{file} is compressed by {zipped}, which is not on this server: `apt-get install {zipped}`")
+    say(f"hashing {file}")
+    members = [Member(**entry[kind]) for entry in archive.manifest["parts"] for kind in ("stream", "listing")]
+    if wrong := archive.damaged(members):
+        raise Refused(f"{file} is damaged: {', '.join(wrong)} is not as it was written. Use another copy")
+    return archive
+
+
+@contextmanager
+def _scratch_pool(want: Want, archive: Reader) -> Iterator[str]:
+    folder = want.scratch or want.file.parent
+    name = f"coursehub-verify-{sha256(str(want.file).encode()).hexdigest()[:12]}"
+    disk = folder / f"{name}.img"
+    needed = archive.manifest["used"] + _SCRATCH_SPARE
+    with locked(name):
+        _forget_pool(name, disk)
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise Refused(
+                f"{folder} has {free:,} bytes free, checking takes up to {needed:,}: name another scratch folder"
+            )
+        try:
+            with disk.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.truncate(2 * needed)
+            run_as_root(["zpool", "create", "-O", "mountpoint=none", "-O", "compression=on", name, str(disk)])
+            yield name
+        finally:
+            _forget_pool(name, disk)
+
+
+def _forget_pool(name: str, disk: Path) -> None:
+    if name in run_as_root(["zpool", "list", "-H", "-o", "name"]).split():
+        run_as_root(["zpool", "destroy", "-f", name])
+    disk.unlink(missing_ok=True)
+
+
+def _received(archive: Reader, course: Course) -> None:
+    """Receive every part that is not there yet."""
+    entries = archive.manifest["parts"]
+    there = read(course.path, ["creation"])
+    unzip: Argv = [archive.manifest["compression"], "-q", "-d", "-c"]
+    unmounted = ["-u"] if succeeds(["zfs", "version"]) else []
+    for number, entry in enumerate(entries):
+        part = Part(**entry["part"])
+        full = _full(course, part.key)
+        if full in there:
+            continue
+        say(f"[{number + 1}/{len(entries)}] receiving {part.key}")
+        write_to(archive.blocks(entry["stream"]["name"]), unzip, ["zfs", "receive", *unmounted, full])
+        if not part.dataset and not part.base:
+            _prepare(archive, course)
+
+
+def _prepare(archive: Reader, course: Course) -> None:
+    """Before the first home: what data is written by, and whose restoration this is."""
+    run_as_root(["zfs", "set", f"{_RESTORING}={archive.seal}", course.path])
+    kept = archive.manifest["datasets"][""]
+    for key in ("compression", "dedup", "atime"):
+        try:
+            run_as_root(["zfs", "set", f"{key}={kept[key]}", course.path])
+        except CommandFailed:
+            say(f"this ZFS has no {key}={kept[key]}: the pool's own is used")
+
+
+def _differences(archive: Reader, course: Course) -> list[str]:
+    """What is there and was not archived, or the other way round: a line for each part."""
+    bases = {entry["part"]["base"] for entry in archive.manifest["parts"]}
+    known: dict[str, frozenset[str]] = {"": frozenset()}
+    wrong = []
+    for number, entry in enumerate(archive.manifest["parts"]):
+        part = Part(**entry["part"])
+        say(f"[{number + 1}/{len(archive.manifest['parts'])}] checking {part.key}")
+        have = _listing(course, part.key)
+        changes = gzip.decompress(b"".join(archive.blocks(entry["listing"]["name"]))).decode().split("\n")
+        gone, new = ({line[1:] for line in changes if line[:1] == sign} for sign in "-+")
+        want = known[part.base] - gone | new
+        if have != want or digest(have) != entry["digest"]:
+            differ = names(have ^ want)
+            wrong.append(f"{part.key}: {len(differ)} files differ, the first is {next(iter(differ), '?')}")
+        if part.key in bases:
+            known[part.key] = want
+    return wrong
+
+
+def _note_verified(want: Want, archive: Reader) -> bool:
+    """Say on the course itself which snapshot is safe; the one before need not be held any more."""
+    manifest = archive.manifest
+    here = read(want.course.path, ["creation", "userrefs"])
+    snapshot = f"{want.course.path}@{manifest['snapshot']}"
+    if snapshot not in here or here[snapshot]["creation"] != manifest["created"]:
+        say(f"{want.course.path} is not here with the snapshot {manifest['snapshot']}: nothing was noted on it")
+        return False
+    note = {
+        "snapshot": manifest["snapshot"],
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sha256": archive.seal,
+    }
+    run_as_root(["zfs", "set", f"{_VERIFIED}={json.dumps(note)}", want.course.path])
+    for name, values in here.items():
+        older = name.startswith(f"{want.course.path}@") and name != snapshot and taken_at(name.partition("@")[2])
+        if older and int(values["userrefs"]) and int(values["creation"]) < int(manifest["created"]):
+            tag("release", ARCHIVED, name)
+    return True
+
+
+def safe(course: Course, folder: Path, snapshot: str) -> Path:
+    """The verified archive of a snapshot, in a folder, made unless it is there. Raises as `write` and `verify`."""
+    file = folder / f"{course.label}-{snapshot}.tar"
+    want = Want(course, file, snapshot)
+    if not file.exists():
+        write(want)
+    verify(want)
+    return file
+
+
+def verified(course: Course) -> dict[str, str] | None:
+    """Which snapshot of the course was verified in an archive, and when; None if none was."""
+    found = read(course.path, [_VERIFIED], depth=0)
+    text = found[course.path][_VERIFIED] if found else "-"
+    return None if text == "-" else json.loads(text)
+
+
+def changed_since(course: Course, snapshot: str, now: str) -> list[str]:
+    """Datasets that differ between two snapshots of the course, or are not in the former."""
+    table = required(course, ["creation"])
+    datasets = [name for name in table if "@" not in name and f"{name}@{now}" in table]
+    return [
+        _below(course, name) or course.path
+        for name in datasets
+        if f"{name}@{snapshot}" not in table or _differ(f"{name}@{snapshot}", f"{name}@{now}")
+    ]
+
+
+def _differ(before: str, after: str) -> bool:
+    # zfs-fuse has no `written`; what would be sent tells the same, and reading stops at its first change.
+    sent = 0
+    for block in read_from(["zfs", "send", "-i", before, after]):
+        sent += len(block)
+        if sent > _UNCHANGED:
+            return True
+    return False

@@ -1,0 +1,128 @@
+"""The course's datasets as ZFS tells them, and what every unit that keeps work does with them."""
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from host.run import BadSpecification, CommandFailed, Refused, run_as_root, which
+
+_PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_BUSY_WAITS = (0.02, 0.1, 0.2, 0.5, 1, 1, 2, 2, 2)  # seconds
+
+# What coursehub makes beside the course, always with a dot or this beginning: no course and no student has such a name.
+LOOK = "coursehub-look"
+TRASH = "coursehub-trash"
+
+# Why a snapshot is held: somebody asked for it; it is in an archive; it is how a course was left.
+HELD, ARCHIVED, LEFT = "coursehub", "coursehub-archive", "coursehub-left"
+
+
+@dataclass(frozen=True)
+class Course:
+    """Which course: its pool, and its dataset without the pool."""
+
+    pool: str
+    dataset: str
+
+    def __post_init__(self) -> None:
+        parts = self.dataset.split("/") if isinstance(self.dataset, str) else [self.dataset]
+        for name in (self.pool, *parts):
+            if not isinstance(name, str) or not _PART.fullmatch(name):
+                raise BadSpecification(f"{name!r} is no pool's or dataset's name: lower-case letters, digits, - and _")
+
+    @property
+    def path(self) -> str:
+        """The dataset's full name, `pool/dataset`."""
+        return f"{self.pool}/{self.dataset}"
+
+    @property
+    def label(self) -> str:
+        """The dataset as one name; no two courses of a pool have the same, since none has a dot."""
+        return self.dataset.replace("/", ".")
+
+    def home(self, student: str) -> str:
+        """The dataset of one student."""
+        return f"{self.path}/homes/{student}"
+
+
+def checked_student(name: object) -> str:
+    """The name of a student that may reach a command. Raises BadSpecification for any other."""
+    if not isinstance(name, str) or not _PART.fullmatch(name):
+        raise BadSpecification(f"{name!r} is no name of a student: lower-case letters, digits, - and _")
+    return name
+
+
+def checked_snapshot(name: object) -> str:
+    """The name of a snapshot that may reach a command. Raises BadSpecification for any other."""
+    if not isinstance(name, str) or not _SNAPSHOT.fullmatch(name):
+        raise BadSpecification(f"{name!r} is no name for a snapshot: letters, digits, . _ and -, at most 63")
+    return name
+
+
+def read(path: str, properties: Sequence[str], *, depth: int | None = None) -> dict[str, Mapping[str, str]]:
+    """Properties of a dataset and of all below it, snapshots included, by full name, as `zfs get -Hp` prints them.
+
+    Empty where there is no such dataset. Raises Refused where there is no ZFS, CommandFailed where it fails.
+    """
+    if which("zfs") is None:
+        raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
+    reach = ["-r"] if depth is None else ["-d", str(depth)]
+    try:
+        table = run_as_root(["zfs", "get", "-Hp", *reach, "-o", "name,property,value", ",".join(properties), path])
+    except CommandFailed as error:
+        if "does not exist" in error.stderr:
+            return {}
+        raise
+    found: dict[str, dict[str, str]] = {}
+    for row in table.splitlines():
+        name, key, value = row.split("\t")
+        found.setdefault(name, {})[key] = value
+    return dict(found)
+
+
+def required(course: Course, properties: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """As `read` for a whole course. Raises Refused if it is not there."""
+    found = read(course.path, properties)
+    if not found:
+        raise Refused(f"the course's dataset {course.path} is not there: `make up` makes it")
+    return found
+
+
+def patiently(argv: Sequence[str]) -> None:
+    """Run a command that mounts may hold up for a moment: ended pods, and zfs-fuse after every unmount."""
+    for wait in _BUSY_WAITS:
+        try:
+            run_as_root(argv)
+            return
+        except CommandFailed as error:
+            if "busy" not in error.stderr:
+                raise
+            time.sleep(wait)
+    run_as_root(argv)
+
+
+def unmounted(path: str) -> None:
+    """Unmount a dataset and all below it, where it is mounted."""
+    if read(path, ["mounted"], depth=0)[path]["mounted"] == "yes":
+        patiently(["zfs", "unmount", path])
+
+
+def root_needed(what: str) -> None:
+    """Raises Refused, with the remedy, unless this process is root's: for what reads or writes students' files."""
+    if os.geteuid() != 0:
+        raise Refused(f"{what} takes root: run this as root, or with sudo")
+
+
+def tag(verb: str, name: str, snapshot: str) -> None:
+    """Hold or release a snapshot, and those of its name below, under a tag; not one that is so already.
+
+    zfs-fuse cannot list tags: what says that it is so already has what was asked for.
+    """
+    try:
+        run_as_root(["zfs", verb, "-r", name, snapshot])
+    except CommandFailed as error:
+        if "tag already exists" not in error.stderr and "no such tag" not in error.stderr:
+            raise

@@ -1,0 +1,208 @@
+"""Archives of a whole course: written, broken off, damaged, verified and brought back, with real pools in files."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.host.conftest import Unit, forget_pool, home, must, zfs
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def archive(course: Unit, tmp_path: Path) -> Unit:
+    """The unit of archives; ada and bob have work of their own, and the template a second version."""
+    (home(course, "ada") / "thesis.txt").write_text("mine")
+    (home(course, "bob") / "big").write_bytes(os.urandom(2 * MIB))
+    (home(course, "bob") / "link").symlink_to("/etc/passwd")
+    (home(course, "bob") / "data.bin").unlink()
+    template = Path("/", course.spec["pool"], "userdata", "template")
+    (template / "week2.txt").write_text("new")
+    zfs("zfs", "snapshot", f"{course.spec['pool']}/userdata/template@v2")
+    return Unit("archive", {**course.spec, "file": str(tmp_path / "course.tar")})
+
+
+@pytest.fixture
+def other_pool(tmp_path: Path) -> Iterator[str]:
+    """A pool as on another server."""
+    name = f"other{os.urandom(4).hex()}"
+    with (tmp_path / "other.img").open("wb") as file:
+        file.truncate(256 * MIB)
+    zfs("zpool", "create", name, str(tmp_path / "other.img"))
+    yield name
+    subprocess.run(["zfs", "unmount", f"{name}/userdata"], check=False, capture_output=True)
+    forget_pool(name)
+
+
+def written(archive: Unit) -> Path:
+    return Path(must(archive("write"))["file"])
+
+
+def noted(archive: Unit) -> str:
+    path = f"{archive.spec['pool']}/userdata"
+    return zfs("zfs", "get", "-Hp", "-o", "value", "coursehub:verified", path).strip()
+
+
+def pools() -> set[str]:
+    return set(zfs("zpool", "list", "-H", "-o", "name").split())
+
+
+def test_an_archive_is_verified_and_that_is_noted_on_the_course(archive: Unit) -> None:
+    before = pools()
+    snapshot = must(archive("write"))["snapshot"]
+    done = must(archive("verify"))
+    assert (done["snapshot"], done["noted"]) == (snapshot, True)
+    assert done["files"] > 8
+    assert json.loads(noted(archive))["snapshot"] == snapshot
+    assert pools() == before, "the pool that it was received into is gone"
+
+
+def test_an_archive_can_be_read_without_coursehub(archive: Unit) -> None:
+    with tarfile.open(written(archive)) as tar:
+        manifest = json.load(tar.extractfile("manifest.json") or pytest.fail("no manifest"))
+    keys = [entry["part"]["dataset"] for entry in manifest["parts"]]
+    assert keys.index("template") < keys.index("homes/ada")
+    assert {entry["part"]["base"] for entry in manifest["parts"]} == {"", "template@v1", "template@v2"}, (
+        "v2 has no clone yet"
+    )
+
+
+def test_an_archive_is_nobody_elses_to_read_and_never_overwritten(archive: Unit) -> None:
+    file = written(archive)
+    assert file.stat().st_mode & 0o077 == 0
+    before = file.read_bytes()
+    assert archive("write").returncode == 3
+    assert file.read_bytes() == before
+
+
+def test_a_course_comes_back_on_another_server(archive: Unit, other_pool: str, course: Unit) -> None:
+    file = written(archive)
+    elsewhere = Unit("archive", {"pool": other_pool, "dataset": "userdata", "file": str(file)})
+    must(elsewhere("restore"))
+    for student in ("ada", "bob"):
+        there = Path("/", other_pool, "userdata", "homes", student)
+        same = subprocess.run(
+            ["diff", "-r", "--no-dereference", str(home(course, student)), str(there)], capture_output=True, text=True
+        )
+        assert same.returncode == 0, same.stdout
+    values = zfs("zfs", "get", "-Hp", "-o", "value", "quota,origin", f"{other_pool}/userdata/homes/ada").split()
+    assert values == [str(16 << 20), f"{other_pool}/userdata/template@v1"], "a clone of the template as before"
+    assert "coursehub:restoring" not in zfs("zfs", "get", "-H", "all", f"{other_pool}/userdata")
+    again = elsewhere("restore")
+    assert (again.returncode, "nothing is ever restored over a course" in again.stderr) == (3, True)
+
+
+def test_a_restoration_that_was_killed_goes_on(archive: Unit, other_pool: str) -> None:
+    file = written(archive)
+    elsewhere = Unit("archive", {"pool": other_pool, "dataset": "userdata", "file": str(file)})
+    killed = 0
+    for number in range(10):
+        process = elsewhere.start("restore")
+        time.sleep(0.15 + number * 0.05)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed > 1, "too few runs were slow enough to be killed"
+    done = elsewhere("restore")
+    assert done.returncode == 0 or "nothing is ever restored over a course" in done.stderr, done.stderr
+    assert Path("/", other_pool, "userdata", "homes", "ada", "thesis.txt").read_text() == "mine"
+    assert Path("/", other_pool, "userdata", "homes", "bob", "big").stat().st_size == 2 * MIB
+
+
+def test_any_single_flipped_bit_is_found(archive: Unit) -> None:
+    file = written(archive)
+    whole = file.read_bytes()
+    places = random.Random(20261124)
+    with tarfile.open(file) as tar:
+        inside = [info.offset_data + places.randrange(info.size) for info in tar if info.size]
+    for place in [*inside, *(places.randrange(len(whole)) for _ in range(20)), 0, len(whole) - 1]:
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << places.randrange(8)
+        file.write_bytes(flipped)
+        done = archive("verify")
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False), f"byte {place}: {done.stderr}"
+    assert noted(archive) == "-"
+
+
+def test_what_is_no_archive_or_was_cut_off_is_told(archive: Unit) -> None:
+    file = written(archive)
+    whole = file.read_bytes()
+    for wrong in (b"", b"no tar", whole[: len(whole) // 2], whole[:-512], whole + b"x"):
+        file.write_bytes(wrong)
+        done = archive("verify")
+        assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+
+
+def test_killed_anywhere_the_next_run_goes_on_after_the_last_whole_part(archive: Unit, course: Unit) -> None:
+    file = Path(archive.spec["file"])
+    killed, noted_parts = 0, 0
+    for number in range(8):
+        process = archive.start("write")
+        time.sleep(0.25 + number * 0.05)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+        assert not file.exists() or not file.with_name("course.tar.partial").exists()
+        journal = file.with_name("course.tar.journal")
+        if journal.exists():
+            now = len(journal.read_text().splitlines()) - 1
+            assert now >= noted_parts, "whole parts were written anew"
+            noted_parts = now
+    assert killed > 1, "too few runs were slow enough to be killed"
+    # What was written since does not get into it: it is of one snapshot.
+    (home(course, "ada") / "later.txt").write_text("later")
+    if not file.exists():
+        written(archive)
+    assert sorted(path.name for path in file.parent.iterdir() if "course" in path.name) == ["course.tar"]
+    must(archive("verify"))
+    (snapshot,) = must(course("observe"))["snapshots"]
+    assert must(archive("observe"))["snapshot"] == snapshot["name"], "no run took another one"
+
+
+def test_a_killed_verification_leaves_nothing_after_the_next(archive: Unit) -> None:
+    written(archive)
+    before = pools()
+    process = archive.start("verify")
+    time.sleep(0.9)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    must(archive("verify"))
+    assert pools() == before
+    assert not list(Path(archive.spec["file"]).parent.glob("*.img"))
+
+
+def test_fifty_homes_cost_the_template_once(unit: Unit, tmp_path: Path) -> None:
+    """At most 1.1 times the template and what is each student's own."""
+    assert unit("apply", compression="off", dedup=False).returncode == 0
+    pool = unit.spec["pool"]
+    zfs("zfs", "create", f"{pool}/userdata/template")
+    for number in range(100):
+        Path(f"/{pool}/userdata/template/file{number}").write_bytes(os.urandom(MIB // 5))
+    students = [{"name": f"student{number}", "budget": 16 * MIB} for number in range(50)]
+    homes = {"template": {"version": "v1"}, "students": students, "uid": 1000, "gid": 100}
+    must(Unit("workspaces", {"pool": pool, "dataset": "userdata", **homes})("apply"))
+    for student in students:
+        Path(f"/{pool}/userdata/homes/{student['name']}/own").write_bytes(os.urandom(MIB // 5))
+    archive = Unit("archive", {"pool": pool, "dataset": "userdata", "file": str(tmp_path / "fifty.tar")})
+    size = must(archive("write"))["size"]
+    unique = 100 * (MIB // 5) + 50 * (MIB // 5)
+    assert unique < size <= 1.1 * unique
+    assert must(archive("verify"))["files"] > 50 * 100
+    subprocess.run(["zfs", "unmount", f"{pool}/userdata"], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("changed", [{"file": "relative.tar"}, {"file": 7}, {"snapshot": "a@b"}, {"more": 1}])
+def test_what_is_no_specification_is_refused(archive: Unit, changed: dict[str, Any]) -> None:
+    done = archive("write", **changed)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)

@@ -1,0 +1,110 @@
+"""What an archive consists of: parts in an order in which they can be received, homes as clones of the template."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from host.archive import Part, parts
+from host.archive_file import Member, Reader, Writer
+from host.datasets import Course
+from host.listing import digest, listing, names
+from host.run import Refused
+
+COURSE = Course("p", "c")
+
+
+def table(*names: str, **origins: str) -> dict[str, dict[str, str]]:
+    """Datasets and snapshots below the course, with the origins of homes."""
+    full = [f"p/c{name}" if name[:1] in ("@", "") else f"p/c/{name}" for name in names]
+    return {name: {"origin": f"p/c/{origins.get(name.rpartition('/')[2], '-')}"} for name in full}
+
+
+def test_homes_are_built_on_the_version_that_they_are_clones_of() -> None:
+    found = parts(
+        COURSE,
+        "X",
+        table(
+            *("", "@X", "homes", "homes@X", "homes/ada", "homes/ada@X", "homes/bob", "homes/bob@X"),
+            *("template", "template@v1", "template@v2", "template@X"),
+            ada="template@v1",
+            bob="template@v2",
+        ),
+    )
+    assert found == [
+        Part("", "X", ""),
+        Part("homes", "X", ""),
+        Part("template", "v1", ""),
+        Part("template", "v2", "template@v1"),
+        Part("template", "X", "template@v2"),
+        Part("homes/ada", "X", "template@v1"),
+        Part("homes/bob", "X", "template@v2"),
+    ]
+
+
+def test_only_what_is_in_the_snapshot_is_in_the_archive() -> None:
+    have = table("", "@old", "@X", "@new", "late", "late@new", "hub", "hub@old", "hub@X", "hub@new")
+    assert parts(COURSE, "X", have) == [Part("", "X", ""), Part("hub", "X", "")]
+
+
+def test_a_home_cloned_from_elsewhere_is_sent_whole() -> None:
+    have = table("", "@X", "homes", "homes@X", "homes/ada", "homes/ada@X")
+    have["p/c/homes/ada"] = {"origin": "p/other@v1"}
+    assert parts(COURSE, "X", have)[-1] == Part("homes/ada", "X", "")
+
+
+def test_the_order_is_the_same_in_every_run() -> None:
+    have = table("", "@X", *(name for n in range(50) for name in (f"d{n}", f"d{n}@X")))
+    shuffled = dict(sorted(have.items(), key=lambda item: hash(item[0])))
+    assert parts(COURSE, "X", have) == parts(COURSE, "X", shuffled)
+
+
+def test_a_run_that_was_killed_goes_on_after_its_last_whole_member(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with Writer(path, {"of": "monday"}) as first:
+        one = first.add("one", [b"1" * 1000])
+        first.note({"member": one.name})
+        first.add("two", [b"torn"])  # killed here; the journal's last line is torn as well
+    with (tmp_path / "a.tar.journal").open("a") as journal:
+        journal.write('{"end": 99')
+    with Writer(path, {"of": "tuesday"}) as again:
+        assert (again.head, again.done) == ({"of": "monday"}, [{"member": "one"}])
+        two = again.add("two", [b"2", b"2"])
+        again.note({"member": "two"})
+        assert not path.exists()
+        again.finish({"whole": True})
+    assert [file.name for file in tmp_path.iterdir()] == ["a.tar"]
+    archive = Reader(path)
+    assert archive.manifest == {"whole": True}
+    assert b"".join(archive.blocks("two")) == b"22"
+    assert archive.damaged([one, two]) == []
+
+
+def test_damage_is_told_by_name(tmp_path: Path) -> None:
+    with Writer(tmp_path / "a.tar", {}) as writer:
+        members = [writer.add(name, [name.encode() * 300]) for name in ("one", "two")]
+        writer.finish({})
+    archive = Reader(tmp_path / "a.tar")
+    assert archive.damaged([members[0], Member("two", 900, "0" * 64)]) == ["two"]
+    assert archive.damaged([*members, Member("three", 1, "0" * 64)]) == ["three"]
+
+
+def test_an_unfinished_file_is_no_archive(tmp_path: Path) -> None:
+    with Writer(tmp_path / "a.tar", {}) as writer:
+        writer.note({"member": writer.add("one", [b"1"]).name})
+    with pytest.raises(Refused, match="no complete archive"):
+        Reader(tmp_path / "a.tar.partial")
+
+
+def test_a_listing_tells_every_kind_of_change(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("one")
+    (tmp_path / "link").symlink_to("nowhere")
+    before = listing(tmp_path)
+    assert digest(before) == digest(listing(tmp_path))
+    (tmp_path / "folder" / "file").write_text("two")
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "folder").chmod(0o700)
+    assert names(before ^ listing(tmp_path)) == ["folder", "folder/file", "link"]
+    assert json.loads(next(line for line in before if "folder/file" in line))[5] == 3
