@@ -117,6 +117,8 @@ def course(unit: Unit) -> Iterator[Unit]:
     pool = unit.spec["pool"]
     zfs("zfs", "create", f"{pool}/userdata/template")
     Path(f"/{pool}/userdata/template/data.bin").write_bytes(os.urandom(1 << 20))
+    zfs("chown", "-R", "1000:100", f"/{pool}/userdata/template")
+    zfs("zfs", "snapshot", f"{pool}/userdata/template@v1")
     students = [{"name": name, "budget": 16 << 20} for name in ("ada", "bob")]
     homes = {"template": {"version": "v1"}, "students": students, "uid": 1000, "gid": 100}
     done = Unit("workspaces", {"pool": pool, "dataset": "userdata", **homes})("apply")

@@ -189,6 +189,8 @@ def test_fifty_homes_cost_the_template_once(unit: Unit, tmp_path: Path) -> None:
     zfs("zfs", "create", f"{pool}/userdata/template")
     for number in range(100):
         Path(f"/{pool}/userdata/template/file{number}").write_bytes(os.urandom(MIB // 5))
+    zfs("chown", "-R", "1000:100", f"/{pool}/userdata/template")
+    zfs("zfs", "snapshot", f"{pool}/userdata/template@v1")
     students = [{"name": f"student{number}", "budget": 16 * MIB} for number in range(50)]
     homes = {"template": {"version": "v1"}, "students": students, "uid": 1000, "gid": 100}
     must(Unit("workspaces", {"pool": pool, "dataset": "userdata", **homes})("apply"))

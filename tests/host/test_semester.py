@@ -47,6 +47,8 @@ class Server:
         students = [{"name": name, "budget": 8 << 20} for name in sorted(roster)]
         rest = {"template": {"version": "v1"}, "students": students, "uid": 1000, "gid": 100}
         self.dataset("apply")
+        empty = {"version": "v1", "source": None, "uid": 1000, "gid": 100}
+        Unit("template", {**self.course, **empty})("apply")
         homes = Unit("workspaces", {**self.course, **rest})
         process = homes.start("apply")
         if kill is not None:
