@@ -178,14 +178,16 @@ def _writer(want: Want) -> Writer:
 def _begin(want: Want, writer: Writer) -> None:
     """Take the snapshot, or go on with the one of the killed run. Raises Refused if that was of something else."""
     head = writer.head
-    if head["course"] != want.course.path or (want.snapshot and head["snapshot"] != want.snapshot):
+    same = head["course"] == want.course.path and want.snapshot in (None, head["snapshot"])
+    if writer.done and not same:
         raise Refused(
             f"{want.file}.partial is of {head['course']}@{head['snapshot']}: finish that first,"
             " or delete it and its journal"
         )
-    if not head["snapshot"]:
-        # One of the schedule's own: its plan prunes it in its time.
-        writer.begin({**head, "snapshot": take(WantSnapshot(want.course))["snapshot"]})
+    if not same or not head["snapshot"]:
+        # One of the schedule's own unless named: its plan prunes it in its time.
+        snapshot = want.snapshot or take(WantSnapshot(want.course))["snapshot"]
+        writer.begin({**head, "course": want.course.path, "snapshot": snapshot})
 
 
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
@@ -262,6 +264,7 @@ def restore(want: Want) -> dict[str, Any]:
             for key in ("quota", "readonly"):
                 if kept[key] not in ("0", "none", "off", "-"):
                     run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(want.course, dataset)])
+        _mount_all(want.course)
         run_as_root(["zfs", "inherit", _RESTORING, want.course.path])
     say(f"{want.course.path} is back as of {archive.manifest['snapshot']}: `make up` gives it a hub")
     return {
@@ -269,6 +272,13 @@ def restore(want: Want) -> dict[str, Any]:
         "snapshot": archive.manifest["snapshot"],
         "parts": len(archive.manifest["parts"]),
     }
+
+
+def _mount_all(course: Course) -> None:
+    """Mount what is not: OpenZFS receives without mounting, zfs-fuse may have been killed before it did."""
+    for name, values in sorted(read(course.path, ["mounted"]).items()):
+        if values["mounted"] == "no":
+            run_as_root(["zfs", "mount", name])
 
 
 def _sound(file: Path) -> Reader:
