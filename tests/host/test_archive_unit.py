@@ -1,5 +1,6 @@
 """Archives of a whole course: written, broken off, damaged, verified and brought back, with real pools in files."""
 
+import hashlib
 import json
 import os
 import random
@@ -52,8 +53,10 @@ def noted(archive: Unit) -> str:
     return zfs("zfs", "get", "-Hp", "-o", "value", "coursehub:verified", path).strip()
 
 
-def scratch_pools() -> list[str]:
-    return [name for name in zfs("zpool", "list", "-H", "-o", "name").split() if name.startswith("coursehub-verify")]
+def scratch_pools(archive: Unit) -> list[str]:
+    """The pool that this archive, and no other, is verified in."""
+    name = f"coursehub-verify-{hashlib.sha256(archive.spec['file'].encode()).hexdigest()[:12]}"
+    return [pool for pool in zfs("zpool", "list", "-H", "-o", "name").split() if pool == name]
 
 
 def test_an_archive_is_verified_and_that_is_noted_on_the_course(archive: Unit) -> None:
@@ -62,7 +65,7 @@ def test_an_archive_is_verified_and_that_is_noted_on_the_course(archive: Unit) -
     assert (done["snapshot"], done["noted"]) == (snapshot, True)
     assert done["files"] > 8
     assert json.loads(noted(archive))["snapshot"] == snapshot
-    assert scratch_pools() == [], "the pool that it was received into is gone"
+    assert scratch_pools(archive) == [], "the pool that it was received into is gone"
 
 
 def test_an_archive_can_be_read_without_coursehub(archive: Unit) -> None:
@@ -95,7 +98,7 @@ def test_a_course_comes_back_on_another_server(archive: Unit, other_pool: str, c
         assert same.returncode == 0, same.stdout
     values = zfs("zfs", "get", "-Hp", "-o", "value", "quota,origin", f"{other_pool}/userdata/homes/ada").split()
     assert values == [str(16 << 20), f"{other_pool}/userdata/template@v1"], "a clone of the template as before"
-    assert "coursehub:restoring" not in zfs("zfs", "get", "-H", "all", f"{other_pool}/userdata")
+    assert "coursehub-restoring" not in zfs("zfs", "list", "-H", "-o", "name", "-r", other_pool)
     again = elsewhere("restore")
     assert (again.returncode, "nothing is ever restored over a course" in again.stderr) == (3, True)
 
@@ -178,7 +181,7 @@ def test_a_killed_verification_leaves_nothing_after_the_next(archive: Unit) -> N
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     must(archive("verify"))
-    assert scratch_pools() == []
+    assert scratch_pools(archive) == []
     assert not list(Path(archive.spec["file"]).parent.glob("*.img"))
 
 
