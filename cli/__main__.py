@@ -150,6 +150,16 @@ def release(context: typer.Context, name: str) -> None:
     run("snapshots", "release", snapshots_spec(_course(context).storage, name))
 
 
+@snapshot_app.command(epilog="Example: coursehub snapshot prune")
+def prune(context: typer.Context) -> None:
+    """Destroy what the plan storage.snapshots does not keep; never a held one, nor one with a name of its own."""
+    storage = _course(context).storage
+    if storage.snapshots is None:
+        _refuse("there is no plan: storage.snapshots says how many are kept")
+    for name in run("snapshots", "prune", snapshots_spec(storage))["pruned"]:
+        out.print(f"pruned {name}")
+
+
 @app.command(epilog="Example: coursehub restore ada thesis/chapter1.md --snapshot before-exam")
 def restore(
     context: typer.Context,

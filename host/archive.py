@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from host.archive_file import Member, Reader, Writer
-from host.datasets import ARCHIVED, Course, checked_snapshot, read, required, root_needed, tag
+from host.datasets import ARCHIVED, RESTORING, Course, checked_snapshot, patiently, read, required, root_needed, tag
 from host.listing import digest, listing, names, size
 from host.lock import locked
 from host.look import looking_into
@@ -30,7 +30,6 @@ VERBS = ("observe", "last", "write", "verify", "restore")
 
 _FORMAT = 1
 _VERIFIED = "coursehub:verified"
-_RESTORING = "coursehub:restoring"
 _KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
 _SCRATCH_SPARE = 1 << 30  # bytes
 _UNCHANGED = 624  # bytes of a stream between two snapshots that do not differ: its first and last record alone
@@ -178,14 +177,16 @@ def _writer(want: Want) -> Writer:
 def _begin(want: Want, writer: Writer) -> None:
     """Take the snapshot, or go on with the one of the killed run. Raises Refused if that was of something else."""
     head = writer.head
-    if head["course"] != want.course.path or (want.snapshot and head["snapshot"] != want.snapshot):
+    same = head["course"] == want.course.path and want.snapshot in (None, head["snapshot"])
+    if writer.done and not same:
         raise Refused(
             f"{want.file}.partial is of {head['course']}@{head['snapshot']}: finish that first,"
             " or delete it and its journal"
         )
-    if not head["snapshot"]:
-        # One of the schedule's own: its plan prunes it in its time.
-        writer.begin({**head, "snapshot": take(WantSnapshot(want.course))["snapshot"]})
+    if not same or not head["snapshot"]:
+        # One of the schedule's own unless named: its plan prunes it in its time.
+        snapshot = want.snapshot or take(WantSnapshot(want.course))["snapshot"]
+        writer.begin({**head, "course": want.course.path, "snapshot": snapshot})
 
 
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
@@ -248,27 +249,36 @@ def verify(want: Want) -> dict[str, Any]:
 
 
 def restore(want: Want) -> dict[str, Any]:
-    """Bring a course back where there is none of its name. A run that was killed goes on after its last whole part."""
+    """Bring a course back where there is none of its name. A run that was killed goes on after its last whole part.
+
+    It grows where nothing can be mounted, and gets its name when every file is as it was archived.
+    """
     root_needed("bringing back a course")
     archive = _sound(want.file)
     with locked(want.course.path):
-        found = read(want.course.path, [_RESTORING])
-        if found and found[want.course.path][_RESTORING] != archive.seal:
+        if read(want.course.path, ["mounted"], depth=0):
             raise Refused(f"{want.course.path} is there already: nothing is ever restored over a course; name another")
-        _received(archive, want.course)
-        if wrong := _differences(archive, want.course):
-            raise Refused("\n  ".join([f"{want.course.path} is not what was archived:", *wrong]))
+        place = f"{want.course.pool}/{RESTORING}"
+        if not read(place, ["mounted"], depth=0):
+            run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", place])
+        growing = Course(want.course.pool, f"{RESTORING}/{archive.seal[:16]}")
+        _received(archive, growing)
+        if wrong := _differences(archive, growing):
+            raise Refused("\n  ".join([f"{growing.path} is not what was archived:", *wrong]))
         for dataset, kept in archive.manifest["datasets"].items():
             for key in ("quota", "readonly"):
                 if kept[key] not in ("0", "none", "off", "-"):
-                    run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(want.course, dataset)])
-        run_as_root(["zfs", "inherit", _RESTORING, want.course.path])
+                    run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(growing, dataset)])
+        # Its own mountpoint, of nowhere: zfs-fuse would mount homes before what they lie in as it renames.
+        run_as_root(["zfs", "set", "mountpoint=none", growing.path])
+        patiently(["zfs", "rename", "-p", growing.path, want.course.path])
+        run_as_root(["zfs", "set", f"mountpoint=/{want.course.path}", want.course.path])
+        for name, values in sorted(read(want.course.path, ["mounted"]).items()):
+            if values["mounted"] == "no":
+                run_as_root(["zfs", "mount", name])
+        patiently(["zfs", "destroy", place])
     say(f"{want.course.path} is back as of {archive.manifest['snapshot']}: `make up` gives it a hub")
-    return {
-        "course": want.course.path,
-        "snapshot": archive.manifest["snapshot"],
-        "parts": len(archive.manifest["parts"]),
-    }
+    return {"course": want.course.path, "snapshot": archive.manifest["snapshot"]}
 
 
 def _sound(file: Path) -> Reader:
@@ -310,7 +320,7 @@ def _scratch_pool(want: Want, archive: Reader) -> Iterator[str]:
 
 def _forget_pool(name: str, disk: Path) -> None:
     if name in run_as_root(["zpool", "list", "-H", "-o", "name"]).split():
-        run_as_root(["zpool", "destroy", "-f", name])
+        patiently(["zpool", "destroy", "-f", name])
     disk.unlink(missing_ok=True)
 
 
@@ -323,17 +333,15 @@ def _received(archive: Reader, course: Course) -> None:
     for number, entry in enumerate(entries):
         part = Part(**entry["part"])
         full = _full(course, part.key)
-        if full in there:
-            continue
-        say(f"[{number + 1}/{len(entries)}] receiving {part.key}")
-        write_to(archive.blocks(entry["stream"]["name"]), unzip, ["zfs", "receive", *unmounted, full])
-        if not part.dataset and not part.base:
+        if full not in there:
+            say(f"[{number + 1}/{len(entries)}] receiving {part.key}")
+            write_to(archive.blocks(entry["stream"]["name"]), unzip, ["zfs", "receive", *unmounted, full])
+        if not part.dataset:
             _prepare(archive, course)
 
 
 def _prepare(archive: Reader, course: Course) -> None:
-    """Before the first home: what data is written by, and whose restoration this is."""
-    run_as_root(["zfs", "set", f"{_RESTORING}={archive.seal}", course.path])
+    """What data is written by, before the first home is."""
     kept = archive.manifest["datasets"][""]
     for key in ("compression", "dedup", "atime"):
         try:

@@ -15,6 +15,7 @@ _BUSY_WAITS = (0.02, 0.1, 0.2, 0.5, 1, 1, 2, 2, 2)  # seconds
 # What coursehub makes beside the course, always with a dot or this beginning: no course and no student has such a name.
 LOOK = "coursehub-look"
 TRASH = "coursehub-trash"
+RESTORING = "coursehub-restoring"
 
 # Why a snapshot is held: somebody asked for it; it is in an archive; it is how a course was left.
 HELD, ARCHIVED, LEFT = "coursehub", "coursehub-archive", "coursehub-left"

@@ -266,6 +266,21 @@ def test_only_a_confirmed_destruction_destroys(stack: Stack) -> None:
     assert refused.returncode != 0
     stack.configure(storage={"onDestroy": "destroy", "confirmDestroy": DATASET})
     stack.must("up", "--yes", "--skip-preview")
+    kept = stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert kept.returncode != 0
+    assert "never archived and verified" in kept.stdout
+    assert DATASET in zfs("zfs", "list", "-H", "-o", "name").split()
+
+
+def test_an_archive_is_verified_before_the_course_is_gone_and_the_work_is_in_the_trash(
+    stack: Stack, tmp_path: Path
+) -> None:
+    stack.configure(storage={"onDestroy": "archive", "archive": str(tmp_path)})
+    stack.must("up", "--yes", "--skip-preview")
+    assert f"kept {DATASET}" in stack.must("destroy", "--yes", "--skip-preview")
+    assert len(list(tmp_path.glob("*.tar"))) == 1
+    stack.configure(storage={"onDestroy": "destroy", "confirmDestroy": DATASET})
+    stack.must("up", "--yes", "--skip-preview")
     said = stack.must("destroy", "--yes", "--skip-preview")
-    assert f"destroyed {DATASET}" in said
+    assert f"{DATASET} is now {POOL}/coursehub-trash/" in said
     assert DATASET not in zfs("zfs", "list", "-H", "-o", "name").split()

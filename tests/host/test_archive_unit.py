@@ -1,5 +1,6 @@
 """Archives of a whole course: written, broken off, damaged, verified and brought back, with real pools in files."""
 
+import hashlib
 import json
 import os
 import random
@@ -52,18 +53,19 @@ def noted(archive: Unit) -> str:
     return zfs("zfs", "get", "-Hp", "-o", "value", "coursehub:verified", path).strip()
 
 
-def pools() -> set[str]:
-    return set(zfs("zpool", "list", "-H", "-o", "name").split())
+def scratch_pools(archive: Unit) -> list[str]:
+    """The pool that this archive, and no other, is verified in."""
+    name = f"coursehub-verify-{hashlib.sha256(archive.spec['file'].encode()).hexdigest()[:12]}"
+    return [pool for pool in zfs("zpool", "list", "-H", "-o", "name").split() if pool == name]
 
 
 def test_an_archive_is_verified_and_that_is_noted_on_the_course(archive: Unit) -> None:
-    before = pools()
     snapshot = must(archive("write"))["snapshot"]
     done = must(archive("verify"))
     assert (done["snapshot"], done["noted"]) == (snapshot, True)
     assert done["files"] > 8
     assert json.loads(noted(archive))["snapshot"] == snapshot
-    assert pools() == before, "the pool that it was received into is gone"
+    assert scratch_pools(archive) == [], "the pool that it was received into is gone"
 
 
 def test_an_archive_can_be_read_without_coursehub(archive: Unit) -> None:
@@ -96,7 +98,7 @@ def test_a_course_comes_back_on_another_server(archive: Unit, other_pool: str, c
         assert same.returncode == 0, same.stdout
     values = zfs("zfs", "get", "-Hp", "-o", "value", "quota,origin", f"{other_pool}/userdata/homes/ada").split()
     assert values == [str(16 << 20), f"{other_pool}/userdata/template@v1"], "a clone of the template as before"
-    assert "coursehub:restoring" not in zfs("zfs", "get", "-H", "all", f"{other_pool}/userdata")
+    assert "coursehub-restoring" not in zfs("zfs", "list", "-H", "-o", "name", "-r", other_pool)
     again = elsewhere("restore")
     assert (again.returncode, "nothing is ever restored over a course" in again.stderr) == (3, True)
 
@@ -115,6 +117,8 @@ def test_a_restoration_that_was_killed_goes_on(archive: Unit, other_pool: str) -
     assert killed > 1, "too few runs were slow enough to be killed"
     done = elsewhere("restore")
     assert done.returncode == 0 or "nothing is ever restored over a course" in done.stderr, done.stderr
+    table = zfs("zfs", "get", "-H", "-r", "-o", "value", "mounted", f"{other_pool}/userdata").split()
+    assert "no" not in table
     assert Path("/", other_pool, "userdata", "homes", "ada", "thesis.txt").read_text() == "mine"
     assert Path("/", other_pool, "userdata", "homes", "bob", "big").stat().st_size == 2 * MIB
 
@@ -172,13 +176,12 @@ def test_killed_anywhere_the_next_run_goes_on_after_the_last_whole_part(archive:
 
 def test_a_killed_verification_leaves_nothing_after_the_next(archive: Unit) -> None:
     written(archive)
-    before = pools()
     process = archive.start("verify")
     time.sleep(0.9)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     must(archive("verify"))
-    assert pools() == before
+    assert scratch_pools(archive) == []
     assert not list(Path(archive.spec["file"]).parent.glob("*.img"))
 
 
@@ -202,6 +205,13 @@ def test_fifty_homes_cost_the_template_once(unit: Unit, tmp_path: Path) -> None:
     assert unique < size <= 1.1 * unique
     assert must(archive("verify"))["files"] > 50 * 100
     subprocess.run(["zfs", "unmount", f"{pool}/userdata"], check=False, capture_output=True)
+
+
+def test_a_run_that_began_nothing_is_in_nobodys_way(archive: Unit, course: Unit) -> None:
+    assert archive("write", snapshot="nosuch").returncode == 3
+    assert archive("write", dataset="nosuch").returncode == 3
+    must(course("take", name="monday"))
+    assert must(archive("write", snapshot="monday"))["snapshot"] == "monday"
 
 
 @pytest.mark.parametrize("changed", [{"file": "relative.tar"}, {"file": 7}, {"snapshot": "a@b"}, {"more": 1}])

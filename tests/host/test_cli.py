@@ -76,6 +76,8 @@ def test_listings_are_tables_for_people_and_json_for_programs(coursehub: Shell, 
     assert "monday" in coursehub("snapshot", "list").stdout
     assert coursehub.json("status")["archive"] is None
     assert "2, " in coursehub("status").stdout
+    assert coursehub("snapshot", "prune").returncode == 0
+    assert "monday" in coursehub("snapshot", "list").stdout, "the plan prunes none that has a name of its own"
     assert coursehub.json("purge", "list") == {"trash": [], "left": []}
 
 
