@@ -53,6 +53,8 @@ class Cluster(pulumi.ComponentResource):
             kubeconfig=self.kubeconfig,
             # While the kubeconfig is unknown at preview, this tells that the cluster is still the same one.
             cluster_identifier=identity(config),
+            # Else a changed one is deleted and made anew, and servers that start in between have none.
+            enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self, replace_with=[self.command], deleted_with=self.command),
         )
         self.addresses = self.command.stdout.apply(_addresses)

@@ -16,6 +16,7 @@ from components.workspaces import Workspaces
 from config.course import Course
 from plan.homes import HOMES
 from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
+from plan.lab import FILES, NAME, key
 from plan.parts import Parts
 from plan.volumes import DATABASE
 
@@ -52,6 +53,12 @@ class Hub(pulumi.ComponentResource):
             spec=DATABASE.volume(NAMESPACE),
             opts=pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[dataset.database])),
         )
+        lab = kubernetes.core.v1.ConfigMap(
+            f"{name}-lab",
+            metadata={"name": NAME, "namespace": namespace.metadata.name},
+            data={key(file): (ROOT / "lab" / file).read_text() for file in FILES},
+            opts=in_cluster,
+        )
         homes = [] if workspaces is None else [workspaces.command, *self._claim_homes(name, namespace, in_cluster)]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -66,9 +73,9 @@ class Hub(pulumi.ComponentResource):
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,
             # No pod may start before the rules are there, and no server before its home is: the kubelet would make a
-            # plain folder of that name.
+            # plain folder of that name. Nor without what it shows of it.
             opts=pulumi.ResourceOptions.merge(
-                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.policies, database, *homes])
+                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.policies, lab, database, *homes])
             ),
         )
         self.password = secrets[PASSWORD.name]

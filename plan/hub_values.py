@@ -6,8 +6,9 @@ from typing import Any
 from config.course import Authentication, Course
 from config.types import Size
 from plan.homes import HOMES, admin_users, allowed_users
+from plan.lab import lab_mount, lab_volume
 from plan.parts import Parts
-from plan.start_command import scratch, start_command
+from plan.start_command import scratch_mount, scratch_volume, start_command
 from plan.volumes import DATABASE, STATIC_CLASS
 
 Values = dict[str, Any]
@@ -133,7 +134,12 @@ def _singleuser(course: Course, parts: Parts) -> Values:
         **_image(parts, "singleuser"),
         "cpu": {"guarantee": student.cpu.guarantee, "limit": student.cpu.limit},
         "memory": {"guarantee": _memory(student.memory.guarantee), "limit": _memory(student.memory.limit)},
-        "storage": {**_home(course), "homeMountPath": HOME, **scratch()},
+        "storage": {
+            **_home(course),
+            "homeMountPath": HOME,
+            "extraVolumes": [scratch_volume(), lab_volume()],
+            "extraVolumeMounts": [scratch_mount(), lab_mount()],
+        },
         "cmd": start_command(),
         # The chart's privileged init container blocks port 80 only; the network policy blocks the address.
         "cloudMetadata": {"blockWithIptables": False},

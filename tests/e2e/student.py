@@ -1,9 +1,11 @@
 """A student at a browser: logs in over HTTP, starts a server, runs code in a kernel, reads and writes files."""
 
+import contextlib
 import json
 import re
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,11 +86,25 @@ class Student:
 
     def run_cell(self, code: str) -> str:
         """Run code in a new kernel; what it printed and its result. A traceback is returned as text too."""
+        with self.kernel() as kernel:
+            return self.execute(kernel, code)
+
+    @contextlib.contextmanager
+    def kernel(self) -> Iterator[str]:
+        """A new kernel, by its id."""
         kernel = self._jupyter("POST", "/api/kernels", json={"name": "python3"}).json()["id"]
         try:
-            return self._execute(kernel, code)
+            yield kernel
         finally:
             self._jupyter("DELETE", f"/api/kernels/{kernel}")
+
+    def restart(self, kernel: str) -> None:
+        """Restart a kernel, as the button does."""
+        self._jupyter("POST", f"/api/kernels/{kernel}/restart").raise_for_status()
+
+    def get(self, path: str) -> requests.Response:
+        """Ask the student's server."""
+        return self._jupyter("GET", path)
 
     def write_file(self, path: str, text: str) -> requests.Response:
         """Save a file as JupyterLab does."""
@@ -101,7 +117,8 @@ class Student:
         answer.raise_for_status()
         return str(answer.json()["content"])
 
-    def _execute(self, kernel: str, code: str) -> str:
+    def execute(self, kernel: str, code: str) -> str:
+        """Run code in a kernel; what `run_cell` returns."""
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.session.cookies)
         address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
         socket = websocket.create_connection(address, timeout=_CELL_SECONDS, cookie=cookies)

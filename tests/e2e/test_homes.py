@@ -1,7 +1,9 @@
 """Homes that are clones of a template, with a budget that holds, seen from within the students' servers."""
 
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,37 @@ def test_a_full_home_is_the_students_own_affair(course: Stack) -> None:
     assert course.kubectl(*restarts) == "0"
 
 
+def test_a_student_is_shown_the_own_budget(course: Stack) -> None:
+    who = student(course, "student02")
+    assert '"name": "coursehub-home"' in who.get("/lab").text
+    assert who.get("/lab/extensions/coursehub-home/static/remoteEntry.js").status_code == 200
+    said = who.get("/coursehub/home").json()
+    assert BUDGET * 0.96 <= said["budget"] <= BUDGET * 1.04
+    assert (said["own"], said["full"]) == (True, False)
+
+
+def test_a_home_that_fills_up_while_its_server_runs_starts_kernels(course: Stack) -> None:
+    who = student(course, "student04")
+    # As if no kernel had ever run: it could not make its folder any more.
+    assert "Disk quota exceeded" in python(who, f"shutil.rmtree('/home/jovyan/.ipython')\n{WRITE}")
+    assert python(who, "1 + 1") == "2"
+    said = _until_full(who)
+    assert said["largest"][0]["path"] == "big"
+    python(who, "pathlib.Path('big').unlink()")
+    assert who.write_file("new.txt", "room again").status_code == 201
+    assert not who.get("/coursehub/home").json()["full"]
+
+
+def test_a_change_of_lab_restarts_nothing(course: Stack) -> None:
+    pods = ("get", "pods", "-n", "jhub", "-o", "jsonpath={.items[*].metadata.uid}")
+    before = course.kubectl(*pods)
+    with (course.folder / "lab" / "coursehub_home" / "__init__.py").open("a") as module:
+        module.write("# changed\n")
+    assert "1 updated" in course.must("up", "--yes", "--skip-preview")
+    assert "# changed" in course.kubectl("get", "configmap", "lab", "-n", "jhub", "-o", "yaml")
+    assert course.kubectl(*pods) == before
+
+
 def test_a_home_with_room_keeps_everything(course: Stack) -> None:
     assert python(student(course, "student02"), "'HOME_IS_FULL' in os.environ") == "False"
 
@@ -139,6 +172,16 @@ def test_new_students_begin_with_the_materials_and_may_change_them(course: Stack
     assert python(late, "pathlib.Path('week1/intro.txt').read_text()") == "'welcome'"
     assert python(late, "pathlib.Path('week1/intro.txt').write_text('mine')") == "4"
     assert not Path("/", HOMES, "student02", "week1").exists(), "homes that are there keep their version"
+
+
+def _until_full(who: Student) -> dict[str, Any]:
+    """What the server says once the home is full. Where zfs-fuse stands in, `df` is up to half a minute late."""
+    deadline = time.monotonic() + 60
+    while not (said := who.get("/coursehub/home").json())["full"]:
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
+    found: dict[str, Any] = said
+    return found
 
 
 def _writes(folder: Path) -> bool:

@@ -28,7 +28,7 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert set(graph) == {
             *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
-            *("hub", "hub-secrets", "hub-database", "hub-release"),
+            *("hub", "hub-secrets", "hub-database", "hub-lab", "hub-release"),
             *("guardrails", "guardrails-namespace", *POLICIES),
         }
         assert "dataset-zfs" in graph["cluster-kind"].needs
@@ -52,7 +52,7 @@ def test_what_is_in_the_cluster_ends_and_begins_with_the_cluster() -> pulumi.Out
     def check(graph: dict[str, Registered]) -> None:
         assert graph["cluster-kubernetes"].deleted_with == "cluster-kind"
         assert graph["hub-release"].deleted_with == graph["guardrails-namespace"].deleted_with == "cluster-kubernetes"
-        for name in ("cluster-kubernetes", "guardrails-namespace", "hub-database", "hub-release"):
+        for name in ("cluster-kubernetes", "guardrails-namespace", "hub-database", "hub-lab", "hub-release"):
             assert graph[name].replace_with == {"cluster-kind"}, name
 
     return run_program(DEV).apply(check)
@@ -134,6 +134,21 @@ def test_the_release_gets_the_drawn_secrets_and_none_stands_in_a_specification()
 
 
 @pulumi.runtime.test
+def test_a_server_has_the_files_of_lab_from_a_map_that_keeps_its_name() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        lab, release = graph["hub-lab"].inputs, graph["hub-release"]
+        volume = release.inputs["values"]["singleuser"]["storage"]["extraVolumes"][1]["configMap"]
+        assert volume["name"] == lab["metadata"]["name"] == "lab"
+        assert {item["key"] for item in volume["items"]} == set(lab["data"])
+        assert all(lab["data"].values())
+        assert "hub-lab" in release.needs
+        # A provider's inputs are JSON: without this, the map would be deleted and made anew at every change.
+        assert graph["cluster-kubernetes"].inputs["enableConfigMapMutable"] == "true"
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
 def test_a_release_that_fails_leaves_nothing_half_done() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         release = graph["hub-release"].inputs
@@ -152,7 +167,7 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
         return run_program(with_section(homes=homes(students))).apply(
-            lambda graph: _assert_count(graph, 17 + len(POLICIES))
+            lambda graph: _assert_count(graph, 18 + len(POLICIES))
         )
 
     run()
