@@ -5,7 +5,7 @@ STACK ?= dev
 PYTHON ?= python3
 ENV := . ./env.sh &&
 
-.PHONY: help up preview down password ready parts test check clean
+.PHONY: help up preview down password ready parts test check quick clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -37,7 +37,10 @@ test: ready .venv/dev ## all tests: style, types, unit, graph, host, the provide
 	@cd offline/go/command && go test ./...
 	@$(ENV) python -m pytest tests/unit tests/graph tests/host tests/e2e
 
-check: .venv/dev ## the quick tests alone: style, types, unit and graph
+check: .venv/ready ## try, from a pod like a student's, who can talk to whom in the running course
+	@$(ENV) ./coursehub --stack $(STACK) check
+
+quick: .venv/dev ## the quick tests alone: style, types, unit and graph
 	@$(ENV) ruff check . && ruff format --check . && mypy . && python -m pytest tests/unit tests/graph
 
 clean: ## forget the virtual environment; state, tools and students' work stay

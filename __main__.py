@@ -10,26 +10,16 @@ from components.materials import template_version
 from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import next_steps, somebody, url
-from plan.parts import parts
 
 course = load()
-chosen = parts(course)
 version = template_version(course)
 
 dataset = Dataset("dataset", storage=course.storage)
 roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
-cluster = Cluster("cluster", course=course, parts=chosen, dataset=dataset)
+cluster = Cluster("cluster", course=course, dataset=dataset)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
-hub = Hub(
-    "hub",
-    course=course,
-    parts=chosen,
-    dataset=dataset,
-    cluster=cluster,
-    guardrails=guardrails,
-    workspaces=workspaces,
-)
+hub = Hub("hub", course=course, dataset=dataset, cluster=cluster, guardrails=guardrails, workspaces=workspaces)
 
 pulumi.export("url", url(course))
 pulumi.export("somebody", somebody(course))

@@ -14,6 +14,8 @@ from config.faults import WrongConfiguration
 from config.stack_file import NoStack, find, read
 from plan.homes import workspaces_spec
 from plan.keep import archive_spec, restore_spec, snapshots_spec, trash_spec
+from plan.probes import probe_spec
+from plan.server import looked_at
 from plan.template import EMPTY
 
 app = typer.Typer(
@@ -158,6 +160,52 @@ def prune(context: typer.Context) -> None:
         _refuse("there is no plan: storage.snapshots says how many are kept")
     for name in run("snapshots", "prune", snapshots_spec(storage))["pruned"]:
         out.print(f"pruned {name}")
+
+
+@app.command(epilog="Example: coursehub doctor || mail -s 'look at the course' ada")
+def doctor(context: typer.Context, json: Json = False) -> None:
+    """Everything that is not as it should be, with the remedy. Changes nothing; ends with 1 if there is something."""
+    course = _course(context)
+    found = {part: run(unit, "observe", spec) for part, (unit, spec) in looked_at(course).items()}
+    troubles = [
+        (part, line) for part, seen in found.items() for line in (*seen.get("drift", ()), *seen.get("warnings", ()))
+    ]
+    full = found.get("homes", {}).get("nearlyFull", [])
+    last = run("archive", "last", archive_spec(course.storage, "/"))["verified"]
+    if json:
+        as_json({"troubles": [{"part": part, "what": line} for part, line in troubles], "full": full, "archive": last})
+    else:
+        table(("part", "what `make up` would mend, or says how"), [(p, plain(line)) for p, line in troubles], "")
+        out.print(f"homes above 80 %: {', '.join(full) or 'none'}")
+        out.print(f"verified archive: {last['at'] if last else 'none yet: `coursehub archive`, `coursehub verify`'}")
+        out.print(f"{len(troubles)} troubles" if troubles else "all is well: pool, dataset, homes, cluster, node")
+    if troubles:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: coursehub check && echo all is as it must be")
+def check(context: typer.Context, json: Json = False) -> None:
+    """Try, from a pod like a student's, who can talk to whom. Ends with 1 where that is not as it must be."""
+    rows = run("probe", "apply", probe_spec(_course(context)))["rows"]
+    wrong = [row for row in rows if row["seen"] != row["open"]]
+    if json:
+        as_json({"rows": rows, "wrong": len(wrong)})
+    else:
+        words = {True: "open", False: "closed"}
+        shown = [
+            (
+                plain(row["what"]),
+                str(row["port"]),
+                words[row["open"]],
+                words[row["seen"]] if row in wrong or row["there"] else "nothing there",
+                "[bold red]WRONG[/]" if row in wrong else "",
+            )
+            for row in rows
+        ]
+        table(("a student's pod tries", "port", "must be", "is", ""), shown, "")
+        out.print(f"{len(rows) - len(wrong)} of {len(rows)} as they must be")
+    if wrong:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: coursehub restore ada thesis/chapter1.md --snapshot before-exam")

@@ -1,6 +1,8 @@
 """The course's kind cluster."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -9,10 +11,9 @@ from components.dataset import Dataset
 from components.drift import marker, observe
 from components.host_command import host_command, result, run_unit
 from config.course import Course
-from plan.hub_values import NAMESPACE, RELEASE
-from plan.kind_config import identity, kind_config
-from plan.parts import Parts
+from plan.kind_config import identity
 from plan.policies import Addresses
+from plan.server import cluster_spec, node_spec
 
 
 class Cluster(pulumi.ComponentResource):
@@ -23,27 +24,18 @@ class Cluster(pulumi.ComponentResource):
         name: str,
         *,
         course: Course,
-        parts: Parts,
         dataset: Dataset,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:cluster:Cluster", name, {}, opts)
-        wake_node(f"{name}-kind", course.cluster_name, dataset.mountpoint)
-        config = kind_config(course, parts.node_image, dataset.mountpoint)
+        wake_node(f"{name}-kind", node_spec(course))
+        spec = cluster_spec(course)
+        cluster = identity(spec["config"])
         self.command = host_command(
             f"{name}-kind",
             "kind",
-            spec={
-                "name": course.cluster_name,
-                "config": config,
-                "image": parts.node_image,
-                "local": list(parts.local),
-                "mountpoint": dataset.mountpoint,
-                "address": str(course.cluster.listen_address),
-                "ports": {"cluster.hostPort": course.cluster.host_port, "cluster.apiPort": course.cluster.api_port},
-                "kubeconfig": f"~/.kube/{course.cluster_name}.yaml",
-            },
-            identity=[identity(config)],
+            spec=spec,
+            identity=[cluster],
             parent=self,
             depends_on=[dataset.command],
         )
@@ -52,7 +44,7 @@ class Cluster(pulumi.ComponentResource):
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
             # While the kubeconfig is unknown at preview, this tells that the cluster is still the same one.
-            cluster_identifier=identity(config),
+            cluster_identifier=cluster,
             # Else a changed one is deleted and made anew, and servers that start in between have none.
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self, replace_with=[self.command], deleted_with=self.command),
@@ -75,12 +67,11 @@ def _addresses(printed: str) -> Addresses:
     return Addresses(found["address"], tuple(found["server"]))
 
 
-def wake_node(resource: str, cluster: str, mountpoint: str) -> None:
+def wake_node(resource: str, spec: Mapping[str, Any]) -> None:
     """Have a node that is there answer, and let Helm go on where it was killed: else nothing in it could be changed.
 
     No resource: nothing of it is worth keeping in the state, and a preview must not do it, only tell.
     """
-    spec = {"cluster": cluster, "mountpoint": mountpoint, "namespace": NAMESPACE, "release": RELEASE}
     if not pulumi.runtime.is_dry_run():
         run_unit("node", spec)
     elif marker(resource).exists():

@@ -17,7 +17,7 @@ from config.course import Course
 from plan.homes import HOMES
 from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
 from plan.lab import FILES, NAME, key
-from plan.parts import Parts
+from plan.parts import parts
 from plan.volumes import DATABASE
 
 _TIMEOUT_SECONDS = 600  # a first start pulls images where they are not loaded already
@@ -31,7 +31,6 @@ class Hub(pulumi.ComponentResource):
         name: str,
         *,
         course: Course,
-        parts: Parts,
         dataset: Dataset,
         cluster: Cluster,
         guardrails: Guardrails,
@@ -39,6 +38,7 @@ class Hub(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:hub:Hub", name, {}, opts)
+        chosen = parts(course)
         drawn = host_command(
             f"{name}-secrets", "secrets", spec=SECRET_BYTES, identity=[], parent=self, secret=True
         ).stdout.apply(json.loads)
@@ -64,11 +64,13 @@ class Hub(pulumi.ComponentResource):
             f"{name}-release",
             name=RELEASE,
             namespace=namespace.metadata.name,
-            chart=parts.chart,
-            version=parts.version,
-            repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=parts.repository) if parts.repository else None,
-            values=with_secrets(hub_values(course, parts), secrets),
-            description=f"chart {tree_hash(ROOT / parts.chart)}" if (ROOT / parts.chart).is_dir() else None,
+            chart=chosen.chart,
+            version=chosen.version,
+            repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=chosen.repository)
+            if chosen.repository
+            else None,
+            values=with_secrets(hub_values(course, chosen), secrets),
+            description=f"chart {tree_hash(ROOT / chosen.chart)}" if (ROOT / chosen.chart).is_dir() else None,
             atomic=True,
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,

@@ -1,8 +1,10 @@
 """What a student's pod must reach and what it must not: the table that real traffic is held against."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from config.course import Course
+from plan.hub_values import NAMESPACE
 
 # Addresses for documentation (RFC 5737): nobody has them, so the check may put them into the node as "the internet".
 PUBLIC = "198.51.100.10"
@@ -40,3 +42,13 @@ def probes(course: Course) -> tuple[Probe, ...]:
         Probe("the internet: the web", "public", 443, open=course.network.internet == "web"),
         Probe("the internet: another port", "public", 22),
     )
+
+
+def probe_spec(course: Course) -> dict[str, Any]:
+    """The specification of the host unit `probe`."""
+    return {
+        "cluster": course.cluster_name,
+        "namespace": NAMESPACE,
+        "addresses": {"metadata": METADATA, "public": PUBLIC},
+        "table": [asdict(probe) for probe in probes(course)],
+    }

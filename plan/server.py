@@ -1,0 +1,68 @@
+"""What the host units of dataset, cluster and node are told, and at which units a worried person's doctor looks."""
+
+from typing import Any
+
+from config.course import Course, Storage
+from plan.homes import workspaces_spec
+from plan.hub_values import NAMESPACE, RELEASE
+from plan.kind_config import kind_config
+from plan.parts import parts
+from plan.template import EMPTY
+from plan.volumes import database_spec
+
+
+def mountpoint(storage: Storage) -> str:
+    """Where the course's dataset is mounted. Known at preview: were it an output, clusters would look replaced."""
+    return f"/{storage.path}"
+
+
+def dataset_spec(storage: Storage) -> dict[str, Any]:
+    """The specification of the host unit `zfs`."""
+    file = storage.pool_file
+    return {
+        "pool": storage.pool,
+        "dataset": storage.dataset,
+        "compression": storage.compression,
+        "dedup": storage.dedup,
+        "quota": storage.quota,
+        "pool_file": file and {"path": file.path, "size": file.size},
+        "destroy": storage.on_destroy == "destroy",
+        "archive": storage.archive if storage.on_destroy == "archive" else None,
+    }
+
+
+def cluster_spec(course: Course) -> dict[str, Any]:
+    """The specification of the host unit `kind`."""
+    chosen, folder = parts(course), mountpoint(course.storage)
+    return {
+        "name": course.cluster_name,
+        "config": kind_config(course, chosen.node_image, folder),
+        "image": chosen.node_image,
+        "local": list(chosen.local),
+        "mountpoint": folder,
+        "address": str(course.cluster.listen_address),
+        "ports": {"cluster.hostPort": course.cluster.host_port, "cluster.apiPort": course.cluster.api_port},
+        "kubeconfig": f"~/.kube/{course.cluster_name}.yaml",
+    }
+
+
+def node_spec(course: Course) -> dict[str, Any]:
+    """The specification of the host unit `node`."""
+    return {
+        "cluster": course.cluster_name,
+        "mountpoint": mountpoint(course.storage),
+        "namespace": NAMESPACE,
+        "release": RELEASE,
+    }
+
+
+def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Unit and specification of each part of a course whose `observe` tells what is not as it should be."""
+    homes = {"homes": ("workspaces", workspaces_spec(course, EMPTY))} if course.homes.mode == "roster" else {}
+    return {
+        "dataset": ("zfs", dataset_spec(course.storage)),
+        "database": ("volume", database_spec(course.storage)),
+        **homes,
+        "cluster": ("kind", cluster_spec(course)),
+        "node": ("node", node_spec(course)),
+    }
