@@ -1,5 +1,6 @@
 """A snapshot's files, to read: a clone for a moment, mounted where root alone gets. zfs-fuse shows no `.zfs` folder."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ def looking_into(course: Course, snapshot: str) -> Iterator[Path]:
     folder = _FOLDER / f"{course.pool}.{course.label}"
     with locked(clone):
         _FOLDER.mkdir(mode=0o700, exist_ok=True)
-        _end(course, clone)
+        _end(course, clone, folder)
         try:
             options = [f"mountpoint={folder}", "readonly=on", f"{_MARK}={course.path}"]
             run_as_root(["zfs", "clone", *(word for option in options for word in ("-o", option)), snapshot, clone])
@@ -30,10 +31,10 @@ def looking_into(course: Course, snapshot: str) -> Iterator[Path]:
                 raise Refused(f"{clone}, a clone of {snapshot}, could not be mounted at {folder}: `zfs mount {clone}`")
             yield folder
         finally:
-            _end(course, clone)
+            _end(course, clone, folder)
 
 
-def _end(course: Course, clone: str) -> None:
+def _end(course: Course, clone: str, folder: Path) -> None:
     found = read(clone, [_MARK], depth=0)
     if not found:
         return
@@ -41,3 +42,5 @@ def _end(course: Course, clone: str) -> None:
         raise Refused(f"{clone} is in the way, and not coursehub's: rename it")
     unmounted(clone)
     patiently(["zfs", "destroy", clone])
+    with contextlib.suppress(FileNotFoundError):  # OpenZFS takes the empty mountpoint away itself
+        folder.rmdir()

@@ -38,7 +38,8 @@ def restored(restore: Unit, **changed: Any) -> Path:
 
 def no_trace(restore: Unit) -> bool:
     clones = [name for name in zfs("zfs", "list", "-H", "-o", "name", "-r", _pool(restore)).split() if "look" in name]
-    return not clones and not [path for path in home(restore, "ada").iterdir() if "restor" in path.name]
+    folders = list(Path("/run/coursehub").glob(f"{_pool(restore)}.*"))
+    return not clones and not folders and not [path for path in home(restore, "ada").iterdir() if "restor" in path.name]
 
 
 def _pool(restore: Unit) -> str:
