@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from machine import engine, locks, makers, packages, zfs
+from machine import cron, engine, locks, makers, packages, zfs
 from machine.login import wait_for_login
 from machine.shell import NotReady, say, there
 from machine.way import VARIABLE, way
@@ -20,6 +20,7 @@ def ready() -> None:
     """Packages, ZFS, Docker and the parts."""
     packages.install(packages.ALWAYS)
     zfs.ready()
+    cron.ready()
     engine.ready()
     parts()
 

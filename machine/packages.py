@@ -8,6 +8,7 @@ from machine.shell import NotReady, root, say, there, works
 ALWAYS = {"dockerd": "docker.io", "chattr": "e2fsprogs", "rsync": "rsync", "git": "git"}
 DOCKER_CLIENT = {"docker": "docker-cli"}  # a package of its own since Debian 13
 FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm"}
+CRON = {"cron": "cron"}
 PYTHON = {"ensurepip": "python3-venv"}
 KERNEL_ZFS = {"zfs": "zfsutils-linux"}
 FUSE_ZFS = {"zfs-fuse": "zfs-fuse"}
