@@ -18,7 +18,7 @@ from secrets import token_hex
 
 import yaml
 
-from components.hub import with_secrets
+from components.hub import hubside_sources, with_secrets
 from config.course import Course
 from config.faults import check
 from plan.hub_values import NAMESPACE, RELEASE, SECRET_BYTES, hub_values
@@ -65,7 +65,7 @@ def by_hand(course: Course, helm: str, folder: Path) -> None:
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": DATABASE.volume(NAMESPACE)}
     quiet("kubectl", "--kubeconfig", kubeconfig, "apply", "-f", "-", stdin=json.dumps(volume))
     drawn = {secret: token_hex(size) for secret, size in SECRET_BYTES.items()}
-    values = json.dumps(with_secrets(hub_values(course, chosen), drawn))
+    values = json.dumps(with_secrets(hub_values(course, chosen, hubside_sources()), drawn))
     where = ("--kubeconfig", kubeconfig, "--namespace", NAMESPACE, "--create-namespace")
     source = (chosen.chart, *(("--version", chosen.version) if chosen.version else ()))
     source = (*source, *(("--repo", chosen.repository) if chosen.repository else ()))

@@ -14,6 +14,7 @@ from components.guardrails import Guardrails
 from components.host_command import host_command, tree_hash
 from components.workspaces import Workspaces
 from config.course import Course
+from plan import hubside
 from plan.homes import HOMES
 from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
 from plan.lab import FILES, NAME, key
@@ -69,7 +70,7 @@ class Hub(pulumi.ComponentResource):
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=chosen.repository)
             if chosen.repository
             else None,
-            values=with_secrets(hub_values(course, chosen), secrets),
+            values=with_secrets(hub_values(course, chosen, hubside_sources()), secrets),
             description=f"chart {tree_hash(ROOT / chosen.chart)}" if (ROOT / chosen.chart).is_dir() else None,
             atomic=True,
             cleanup_on_fail=True,
@@ -98,6 +99,11 @@ class Hub(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[volume])),
         )
         return [volume, claim]
+
+
+def hubside_sources() -> dict[str, str]:
+    """The files of hubside/, by name."""
+    return {name: (ROOT / "hubside" / name).read_text() for name in hubside.FILES}
 
 
 def with_secrets(values: Any, secrets: Mapping[str, pulumi.Output[str] | str]) -> Any:

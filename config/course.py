@@ -170,6 +170,19 @@ class Cull(Section):
     """Seconds after which a server is stopped even if in use; 0 is never."""
 
 
+class Throttle(Section):
+    """How often one may knock. Who knocks more often is told how long to wait, and costs the others nothing."""
+
+    starts: int = Field(default=3, ge=1, le=100)
+    """How many times a student may start a server one after the other."""
+    start_seconds: Seconds = Field(default=20, ge=1)
+    """After how many seconds each further start is allowed."""
+    wrong_passwords: int = Field(default=5, ge=1, le=100)
+    """How many wrong passwords one name may have one after the other; one address may have twenty times as many."""
+    wrong_password_seconds: Seconds = Field(default=30, ge=1)
+    """After how many seconds each further try is allowed."""
+
+
 class Hub(Section):
     """The JupyterHub release."""
 
@@ -183,6 +196,7 @@ class Hub(Section):
     student: Student = Student()
     authentication: Authentication = Authentication()
     cull: Cull = Cull()
+    throttle: Throttle = Throttle()
 
 
 class Course(Section):

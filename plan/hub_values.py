@@ -1,11 +1,13 @@
 """The values of the JupyterHub release. Keys and their meaning: the official chart, zero-to-jupyterhub-k8s 4.4."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from config.course import Authentication, Course
 from config.types import Size
 from plan.homes import HOMES, admin_users, allowed_users
+from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
 from plan.parts import Parts
 from plan.start_command import scratch_mount, scratch_volume, start_command
@@ -30,14 +32,18 @@ COOKIE_SECRET = SecretRef("cookie_secret")
 CRYPT_KEY = SecretRef("crypt_key")
 PASSWORD = SecretRef("password")
 
+# Servers that may be starting at a time; the others are told to try again. Measured on 2 cores: ten starts take 18 s.
+_STARTS_AT_ONCE = 32
+_DAY = 86_400  # seconds
+
 # How many bytes of randomness each has; the cookie secret and the key must have 32.
 SECRET_BYTES = {PROXY_TOKEN.name: 32, COOKIE_SECRET.name: 32, CRYPT_KEY.name: 32, PASSWORD.name: 6}
 
 
-def hub_values(course: Course, parts: Parts) -> Values:
-    """All values of the release, for one course on one node."""
+def hub_values(course: Course, parts: Parts, sources: Mapping[str, str]) -> Values:
+    """All values of the release, for one course on one node. `sources` are the files of hubside/, by name."""
     return {
-        "hub": _hub(course, parts),
+        "hub": {**_hub(course, parts), **hubside_values(course, sources)},
         "proxy": _proxy(course, parts),
         "singleuser": _singleuser(course, parts),
         "cull": {
@@ -68,6 +74,8 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "delete_pvc": False,
                 # The hub's database outlives the cluster; remembered claims would be taken for there in a new one.
                 "remember_pvc_name": False,
+                # A start takes 3.4 core-seconds: of a whole class at once, the last would fail in 30 s, the default.
+                "http_timeout": 120,
                 # With what the chart sets, all that Pod Security `restricted` asks of a pod.
                 "container_security_context": {
                     "runAsNonRoot": True,
@@ -79,6 +87,8 @@ def _hub(course: Course, parts: Parts) -> Values:
         "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
         "consecutiveFailureLimit": 0,
+        "concurrentSpawnLimit": _STARTS_AT_ONCE,
+        "allowNamedServers": False,
         "resources": _resources("100m", "1", "256Mi", "1Gi"),
         **_NO_POLICY,
     }
@@ -96,10 +106,26 @@ def _authentication(course: Course) -> Values:
         "allow_existing_users": False,
     }
     return {
-        "JupyterHub": {"authenticator_class": authentication.method, "cookie_secret": COOKIE_SECRET},
+        "JupyterHub": {
+            "authenticator_class": authentication.method,
+            "cookie_secret": COOKIE_SECRET,
+            "cookie_max_age_days": 7,
+            "oauth_token_expires_in": 7 * _DAY,
+            # A semester at most, for tokens that students make themselves.
+            "token_expires_in_max_seconds": 180 * _DAY,
+            "tornado_settings": {"headers": _HEADERS},
+        },
         "Authenticator": _without_empty(who),
         **_method(authentication),
     }
+
+
+# No other site may show the hub in a frame, guess what a file is, or learn addresses of pages.
+_HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
 
 
 def _method(authentication: Authentication) -> Values:

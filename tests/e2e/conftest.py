@@ -19,7 +19,7 @@ from machine.way import way
 from tests.host.conftest import forget_pool, zfs
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = ("__main__.py", "Pulumi.yaml", "config", "plan", "components", "host", "lab", "offline/chart")
+PROGRAM = ("__main__.py", "Pulumi.yaml", "config", "plan", "components", "host", "hubside", "lab", "offline/chart")
 NAME = "e2e"
 POOL = "e2e-pool"
 PORT, API_PORT = 31080, 31443

@@ -49,7 +49,10 @@ class Student:
     def start_server(self) -> float:
         """Start the student's server; the seconds until the hub calls it ready."""
         start = time.monotonic()
-        answer = self.hub("POST", f"/users/{self.name}/server")
+        while (
+            answer := self.hub("POST", f"/users/{self.name}/server")
+        ).status_code == requests.codes.too_many_requests:
+            time.sleep(int(answer.headers["Retry-After"]))
         if answer.status_code not in (201, 202, 400):  # 400: it runs already
             answer.raise_for_status()
         while not self._server().get("ready"):

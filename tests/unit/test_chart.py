@@ -252,7 +252,7 @@ COURSES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("raw", COURSES)
 def test_our_values_suit_both_charts(raw: dict[str, Any]) -> None:
     course = check(raw)
-    ours = with_texts(hub_values(course, parts(course)))
+    ours = with_texts(hub_values(course, parts(course), {"gate.py": "pass"}))
     jsonschema.validate(merged(DEFAULTS, ours), SCHEMA)
     faults = jsonschema.Draft7Validator(official()).iter_errors(ours)
     # A values file need not hold what the official chart's own defaults give.
