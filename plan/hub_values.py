@@ -5,6 +5,7 @@ from typing import Any
 
 from config.course import Authentication, Course
 from config.types import Size
+from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.lab import lab_mount, lab_volume
 from plan.parts import Parts
@@ -68,6 +69,8 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "delete_pvc": False,
                 # The hub's database outlives the cluster; remembered claims would be taken for there in a new one.
                 "remember_pvc_name": False,
+                # What tells the students' share of the quotas from the hub's.
+                "priority_class_name": STUDENT_CLASS,
                 # With what the chart sets, all that Pod Security `restricted` asks of a pod.
                 "container_security_context": {
                     "runAsNonRoot": True,
@@ -79,7 +82,9 @@ def _hub(course: Course, parts: Parts) -> Values:
         "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
         "consecutiveFailureLimit": 0,
-        "resources": _resources("100m", "1", "256Mi", "1Gi"),
+        # So that it is never Kubernetes that says no: the hub's own words are kinder, and do not count as a failure.
+        **({"activeServerLimit": course.hub.active_servers} if course.hub.active_servers else {}),
+        "resources": _resources(HUB),
         **_NO_POLICY,
     }
 
@@ -124,7 +129,7 @@ def _without_empty(values: Values) -> Values:
 def _proxy(course: Course, parts: Parts) -> Values:
     return {
         "service": {"type": "NodePort", "nodePorts": {"http": course.cluster.node_port}},
-        "chp": {**_image(parts, "proxy"), "resources": _resources("50m", "1", "64Mi", "256Mi"), **_NO_POLICY},
+        "chp": {**_image(parts, "proxy"), "resources": _resources(PROXY), **_NO_POLICY},
     }
 
 
@@ -183,8 +188,8 @@ def _memory(size: Size) -> str | int:
     return text.removesuffix("i") if text.endswith("i") else int(size)
 
 
-def _resources(cpu_request: str, cpu_limit: str, memory_request: str, memory_limit: str) -> Values:
+def _resources(pod: Pod) -> Values:
     return {
-        "requests": {"cpu": cpu_request, "memory": memory_request},
-        "limits": {"cpu": cpu_limit, "memory": memory_limit},
+        "requests": {"cpu": pod.cpu_guarantee, "memory": str(pod.memory_guarantee)},
+        "limits": {"cpu": pod.cpu_limit, "memory": str(pod.memory_limit)},
     }
