@@ -2,6 +2,7 @@
 
 import pulumi
 
+from components.capacity import on_this_server
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.guardrails import Guardrails
@@ -11,7 +12,7 @@ from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import next_steps, somebody, url
 
-course = load()
+course = on_this_server(load())
 version = template_version(course)
 
 dataset = Dataset("dataset", storage=course.storage)

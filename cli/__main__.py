@@ -9,9 +9,11 @@ import typer
 
 from cli.show import as_json, out, plain, size, table, use, when
 from cli.units import ROOT, run, told
+from components.server import this_server
 from config.course import Course
 from config.faults import WrongConfiguration
 from config.stack_file import NoStack, find, read
+from plan.capacity import fitted
 from plan.homes import workspaces_spec
 from plan.keep import archive_spec, restore_spec, snapshots_spec, trash_spec
 from plan.probes import probe_spec
@@ -165,7 +167,7 @@ def prune(context: typer.Context) -> None:
 @app.command(epilog="Example: coursehub doctor || mail -s 'look at the course' ada")
 def doctor(context: typer.Context, json: Json = False) -> None:
     """Everything that is not as it should be, with the remedy. Changes nothing; ends with 1 if there is something."""
-    course = _course(context)
+    course = _on_this_server(_course(context))
     found = {part: run(unit, "observe", spec) for part, (unit, spec) in looked_at(course).items()}
     troubles = [
         (part, line) for part, seen in found.items() for line in (*seen.get("drift", ()), *seen.get("warnings", ()))
@@ -304,6 +306,14 @@ def trash(context: typer.Context, entry: str) -> None:
 def _course(context: typer.Context) -> Course:
     chosen: Chosen = context.obj
     return chosen.course
+
+
+def _on_this_server(course: Course) -> Course:
+    """The course as `up` would make it here. Ends the program where it does not fit."""
+    try:
+        return fitted(course, this_server())
+    except WrongConfiguration as error:
+        _refuse(str(error))
 
 
 def _typed(question: str, name: str) -> str:

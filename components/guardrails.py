@@ -1,4 +1,4 @@
-"""The course's namespace and what may happen in it: who may talk to whom, and what a pod may be."""
+"""The course's namespace and what may happen in it: who may talk to whom, what a pod may be, and how much of it."""
 
 from typing import Any
 
@@ -7,8 +7,10 @@ import pulumi_kubernetes as kubernetes
 
 from components.cluster import Cluster
 from config.course import Course
+from plan.capacity import STUDENT_CLASS
 from plan.hub_values import NAMESPACE
 from plan.policies import NAMES, flows, policies
+from plan.quotas import PRIORITY, limit_range, quotas
 
 # Pinned: a newer Kubernetes must not refuse pods that ran yesterday.
 _POD_SECURITY = {
@@ -31,7 +33,10 @@ class Guardrails(pulumi.ComponentResource):
         )
         # Addresses are known once there is a cluster; which policies there are is known before.
         specs = cluster.addresses.apply(lambda addresses: policies(flows(course, addresses)))
-        self.policies = [self._policy(name, policy, specs, inside) for policy in NAMES]
+        self.rules = [
+            *(self._policy(name, policy, specs, inside) for policy in NAMES),
+            *self._quotas(name, course, inside),
+        ]
         self.register_outputs({"namespace": self.namespace.metadata.name})
 
     def _policy(
@@ -45,3 +50,28 @@ class Guardrails(pulumi.ComponentResource):
             spec=specs[policy],
             opts=opts,
         )
+
+    def _quotas(self, name: str, course: Course, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        namespace = self.namespace.metadata.name
+        return [
+            kubernetes.scheduling.v1.PriorityClass(
+                f"{name}-students",
+                metadata={"name": STUDENT_CLASS},
+                value=PRIORITY,
+                preemption_policy="Never",  # no student's server ends another's
+                description="students' servers: below everything else in the cluster",
+                opts=opts,
+            ),
+            kubernetes.core.v1.LimitRange(
+                f"{name}-containers",
+                metadata={"name": "containers", "namespace": namespace},
+                spec=limit_range(course),
+                opts=opts,
+            ),
+            *(
+                kubernetes.core.v1.ResourceQuota(
+                    f"{name}-quota-{title}", metadata={"name": title, "namespace": namespace}, spec=spec, opts=opts
+                )
+                for title, spec in quotas(course).items()
+            ),
+        ]

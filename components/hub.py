@@ -23,6 +23,8 @@ from plan.volumes import DATABASE
 
 _TIMEOUT_SECONDS = 600  # a first start pulls images where they are not loaded already
 
+_REVISIONS = 10  # that Helm keeps, each a secret: without an end they would use up the quota of secrets
+
 
 class Hub(pulumi.ComponentResource):
     """One release of the JupyterHub chart. What it draws at random is drawn once and kept encrypted in the state."""
@@ -75,10 +77,11 @@ class Hub(pulumi.ComponentResource):
             atomic=True,
             cleanup_on_fail=True,
             timeout=_TIMEOUT_SECONDS,
+            max_history=_REVISIONS,
             # No pod may start before the rules are there, and no server before its home is (the kubelet would make a
             # plain folder of that name), nor without what it shows of it.
             opts=pulumi.ResourceOptions.merge(
-                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.policies, lab, database, *homes])
+                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.rules, lab, database, *homes])
             ),
         )
         self.password = secrets[PASSWORD.name]

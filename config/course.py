@@ -1,7 +1,7 @@
 """What a course is: one frozen model per section, every key with its meaning. Defaults are those of the paper."""
 
 from ipaddress import IPv4Address
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -104,6 +104,9 @@ class Cluster(Section):
     """The port of the hub's service inside the cluster."""
     api_port: Port = 16443
     """The port of the Kubernetes API, on 127.0.0.1 only."""
+    memory: Size | None = None
+    """How much of the server's memory the whole cluster may use; all but 1Gi unless given. Leave room for the cache of
+    ZFS, and for other courses. Changed in place."""
 
 
 class Images(Section):
@@ -197,6 +200,8 @@ class Hub(Section):
     authentication: Authentication = Authentication()
     cull: Cull = Cull()
     throttle: Throttle = Throttle()
+    active_servers: Annotated[int, Field(ge=1)] | None = None
+    """How many servers may run at the same time: the roster, or as many as the server has room for, unless given."""
 
 
 class Course(Section):

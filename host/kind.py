@@ -34,6 +34,7 @@ class Want:
     address: str
     ports: dict[str, int]
     kubeconfig: str  # `~` is the user's home
+    memory: int  # bytes that the node may use, with all that runs in it
 
     @property
     def node(self) -> str:
@@ -55,6 +56,7 @@ class Node:
     ports: frozenset[int]
     mounts: frozenset[str]
     whole: bool
+    memory: int = 0  # bytes; 0 is all of the server's
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def observe(want: Want) -> dict[str, Any]:
     drift = [f"cluster {want.name} {reason}: making it anew (the data is not in it)"] if gone else []
     if have.node and not have.node.running and not gone:
         drift.append(f"starting {want.node}, which is stopped")
+    if have.node and not gone and have.node.memory != want.memory:
+        drift.append(f"letting cluster {want.name} use {_mib(want.memory)} of memory; now {_mib(have.node.memory)}")
     return {
         "cluster": want.name,
         "there": have.node is not None,
@@ -172,6 +176,7 @@ def apply(want: Want) -> dict[str, Any]:
             _create(want)
         elif not have.node.running:
             docker.start(want.node)
+        _bound_memory(want)
         wait_until_ready(want.node)
         _load_images(want)
         _write_kubeconfig(want)
@@ -240,6 +245,18 @@ def wait_until_ready(node: str) -> None:
             time.sleep(1)
 
 
+def _bound_memory(want: Want) -> None:
+    """No swap besides: what swaps is slow for everybody."""
+    there = _node(want.node)
+    if there and there.memory != want.memory:
+        say(f"letting cluster {want.name} use {_mib(want.memory)} of memory")
+        run(["docker", "update", f"--memory={want.memory}", f"--memory-swap={want.memory}", want.node])
+
+
+def _mib(memory: int) -> str:
+    return f"{memory >> 20} MiB" if memory else "all"
+
+
 def _load_images(want: Want) -> None:
     """Load what the node lacks; an image is its tag."""
     there = set(run(["docker", "exec", want.node, "ctr", "--namespace=k8s.io", "images", "list", "-q"]).split())
@@ -267,6 +284,7 @@ def _node(container: str) -> Node | None:
         mounts=frozenset(str(mount["Source"]) for mount in found["Mounts"]),
         # A stopped node cannot be asked; only one that was whole is ever stopped and started again.
         whole=not running or is_whole(container),
+        memory=int(found["HostConfig"]["Memory"]),
     )
 
 

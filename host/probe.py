@@ -127,9 +127,9 @@ def _pods(want: Want) -> Iterator[str]:
     """The three pods, of the hub's own image, and a port of the hub's that nobody should reach; gone in the end."""
     image = _kubectl(want, "get", "deployment", "hub", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
     pods = [
-        _pod(_STUDENT, want.namespace, image, ["sleep", "120"]),
-        _pod(_NEIGHBOUR, want.namespace, image, ["python3", "-c", _LISTEN, "8888", "9999"]),
-        _pod(_STRANGER, "default", image, ["python3", "-c", _LISTEN, "9999"]),
+        probe_pod(_STUDENT, want.namespace, image, ["sleep", "120"]),
+        probe_pod(_NEIGHBOUR, want.namespace, image, ["python3", "-c", _LISTEN, "8888", "9999"]),
+        probe_pod(_STRANGER, "default", image, ["python3", "-c", _LISTEN, "9999"]),
     ]
     try:
         _forget(want)
@@ -154,7 +154,7 @@ def _forget(want: Want) -> None:
     _kubectl(want, *delete, _STRANGER, namespace="default")
 
 
-def _pod(name: str, namespace: str, image: str, command: list[str]) -> dict[str, Any]:
+def probe_pod(name: str, namespace: str, image: str, command: list[str]) -> dict[str, Any]:
     """A pod that Pod Security `restricted` lets in; in the course's namespace with the labels of a student's."""
     labels = {"app": "jupyterhub", "component": "singleuser-server"} if namespace != "default" else {}
     return {

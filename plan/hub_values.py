@@ -6,6 +6,7 @@ from typing import Any
 
 from config.course import Authentication, Course
 from config.types import Size
+from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
@@ -76,6 +77,8 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "remember_pvc_name": False,
                 # A start takes 3.4 core-seconds: of a whole class at once, the last would fail in 30 s, the default.
                 "http_timeout": 120,
+                # What tells the students' share of the quotas from the hub's.
+                "priority_class_name": STUDENT_CLASS,
                 # With what the chart sets, all that Pod Security `restricted` asks of a pod.
                 "container_security_context": {
                     "runAsNonRoot": True,
@@ -89,7 +92,9 @@ def _hub(course: Course, parts: Parts) -> Values:
         "consecutiveFailureLimit": 0,
         "concurrentSpawnLimit": _STARTS_AT_ONCE,
         "allowNamedServers": False,
-        "resources": _resources("100m", "1", "256Mi", "1Gi"),
+        # So that it is never Kubernetes that says no: the hub's own words are kinder, and do not count as a failure.
+        **({"activeServerLimit": course.hub.active_servers} if course.hub.active_servers else {}),
+        "resources": _resources(HUB),
         **_NO_POLICY,
     }
 
@@ -150,7 +155,7 @@ def _without_empty(values: Values) -> Values:
 def _proxy(course: Course, parts: Parts) -> Values:
     return {
         "service": {"type": "NodePort", "nodePorts": {"http": course.cluster.node_port}},
-        "chp": {**_image(parts, "proxy"), "resources": _resources("50m", "1", "64Mi", "256Mi"), **_NO_POLICY},
+        "chp": {**_image(parts, "proxy"), "resources": _resources(PROXY), **_NO_POLICY},
     }
 
 
@@ -209,8 +214,8 @@ def _memory(size: Size) -> str | int:
     return text.removesuffix("i") if text.endswith("i") else int(size)
 
 
-def _resources(cpu_request: str, cpu_limit: str, memory_request: str, memory_limit: str) -> Values:
+def _resources(pod: Pod) -> Values:
     return {
-        "requests": {"cpu": cpu_request, "memory": memory_request},
-        "limits": {"cpu": cpu_limit, "memory": memory_limit},
+        "requests": {"cpu": pod.cpu_guarantee, "memory": str(pod.memory_guarantee)},
+        "limits": {"cpu": pod.cpu_limit, "memory": str(pod.memory_limit)},
     }

@@ -5,7 +5,18 @@ import json
 from typing import Any
 
 from config.course import Course
+from plan.capacity import CONTROL_PLANE, EVICTION
 
+# kind turns off what protects a node from its pods.
+_KUBELET = {
+    "apiVersion": "kubelet.config.k8s.io/v1beta1",
+    "kind": "KubeletConfiguration",
+    "podPidsLimit": 2048,  # one student's fork bomb is not everybody's
+    "seccompDefault": True,
+    "systemReserved": {"memory": str(CONTROL_PLANE)},
+    # Bytes, not a share: the disk is the server's, where a tenth of it may be far more than is ever free.
+    "evictionHard": {"memory.available": str(EVICTION), "nodefs.available": "1Gi", "nodefs.inodesFree": "1%"},
+}
 NODE_DATA = "/var/local-path-provisioner"  # where kind's class `standard` keeps its volumes
 
 
@@ -24,6 +35,7 @@ def kind_config(course: Course, image: str, mountpoint: str) -> dict[str, Any]:
             {
                 "role": "control-plane",
                 "image": image,
+                "kubeadmConfigPatches": [json.dumps(_KUBELET)],
                 "extraMounts": [{"hostPath": mountpoint, "containerPath": NODE_DATA, "propagation": "HostToContainer"}],
                 "extraPortMappings": [
                     {

@@ -43,6 +43,7 @@ def cluster_spec(course: Course) -> dict[str, Any]:
         "address": str(course.cluster.listen_address),
         "ports": {"cluster.hostPort": course.cluster.host_port, "cluster.apiPort": course.cluster.api_port},
         "kubeconfig": f"~/.kube/{course.cluster_name}.yaml",
+        "memory": course.cluster.memory,
     }
 
 

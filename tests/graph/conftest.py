@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from plan.capacity import Server as Machine
+
 Found = Mapping[str, Mapping[str, Any]]
 Server = Callable[[Found], None]
 NOTHING: Found = {
@@ -20,5 +22,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     def finds(found: Found) -> None:
         monkeypatch.setattr("components.workspaces.observe", lambda unit, spec: found[unit])
 
+    monkeypatch.setattr("components.server.this_server", lambda: Machine(cores=8, memory=32 << 30))
     finds(NOTHING)
     return finds

@@ -49,7 +49,12 @@ class _Answers(mocks.Mocks):
             case "kubernetes:helm.sh/v3:Release":
                 return args.name, {**args.inputs, "status": {"status": "deployed"}}
             case typ if typ.startswith(
-                ("pulumi:providers:", "kubernetes:core/v1:", "kubernetes:networking.k8s.io/v1:")
+                (
+                    "pulumi:providers:",
+                    "kubernetes:core/v1:",
+                    "kubernetes:networking.k8s.io/v1:",
+                    "kubernetes:scheduling.k8s.io/v1:",
+                )
             ):
                 return args.name, dict(args.inputs)
             case typ if typ.startswith("coursehub:"):

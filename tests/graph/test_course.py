@@ -10,6 +10,10 @@ from plan.policies import NAMES
 from tests.graph.recording import Registered, run_program
 
 POLICIES = tuple(f"guardrails-{name.replace('/', '-')}" for name in NAMES)
+QUOTAS = (
+    *("guardrails-students", "guardrails-containers"),
+    *("guardrails-quota-students", "guardrails-quota-hub", "guardrails-quota-objects"),
+)
 DEV: dict[str, Any] = {
     "course": '{"name": "dev", "environment": "development"}',
     "parts": "registries",
@@ -29,7 +33,7 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
         assert set(graph) == {
             *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
             *("hub", "hub-secrets", "hub-database", "hub-lab", "hub-release"),
-            *("guardrails", "guardrails-namespace", *POLICIES),
+            *("guardrails", "guardrails-namespace", *POLICIES, *QUOTAS),
         }
         assert "dataset-zfs" in graph["cluster-kind"].needs
         assert "cluster-kind" in graph["cluster-kubernetes"].needs
@@ -167,7 +171,7 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
         return run_program(with_section(homes=homes(students))).apply(
-            lambda graph: _assert_count(graph, 18 + len(POLICIES))
+            lambda graph: _assert_count(graph, 18 + len(POLICIES) + len(QUOTAS))
         )
 
     run()
@@ -212,7 +216,7 @@ def test_no_hub_may_start_before_the_dataset_of_its_database_is_there() -> pulum
 @pulumi.runtime.test
 def test_no_pod_may_start_before_the_rules_are_there() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
-        assert set(POLICIES) <= graph["hub-release"].needs
+        assert {*POLICIES, *QUOTAS} <= graph["hub-release"].needs
         assert "cluster-kind" in graph["guardrails-jhub-hub"].needs
         labels = graph["guardrails-namespace"].inputs["metadata"]["labels"]
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -221,11 +225,28 @@ def test_no_pod_may_start_before_the_rules_are_there() -> pulumi.Output[None]:
 
 
 @pulumi.runtime.test
-def test_a_new_student_changes_homes_and_who_may_log_in_alone() -> pulumi.Output[None]:
+def test_the_clusters_memory_is_changed_in_place() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = (graph["cluster-kind"].inputs for graph in graphs)
+        assert (json.loads(before["stdin"])["memory"], json.loads(after["stdin"])["memory"]) == (31 << 30, 8 << 30)
+        assert before["triggers"] == after["triggers"]
+
+    first = run_program(DEV)
+    return pulumi.Output.all(first, run_program(with_section(cluster='{"memory": "8Gi"}'))).apply(check)
+
+
+def test_a_course_that_does_not_fit_the_server_registers_nothing() -> None:
+    with pytest.raises(pulumi.RunError, match="nothing was changed") as error:
+        run_program(with_section(cluster='{"memory": "3Gi"}'))
+    assert "raise cluster.memory" in str(error.value)
+
+
+@pulumi.runtime.test
+def test_a_new_student_changes_homes_the_students_share_and_who_may_log_in_alone() -> pulumi.Output[None]:
     def check(graphs: list[dict[str, Registered]]) -> None:
         before, after = graphs
         differ = {name for name in before if before[name].inputs != after[name].inputs}
-        assert differ == {"homes-workspaces", "hub-release"}
+        assert differ == {"homes-workspaces", "guardrails-quota-students", "hub-release"}
 
     first = run_program(with_section(homes=homes(3)))
     return pulumi.Output.all(first, run_program(with_section(homes=homes(4)))).apply(check)

@@ -17,6 +17,7 @@ SPEC: dict[str, Any] = {
     "address": "127.0.0.1",
     "ports": {"cluster.hostPort": 30080, "cluster.apiPort": 16443},
     "kubeconfig": "~/.kube/coursehub-dev.yaml",
+    "memory": 8 << 30,
 }
 WANT = parse(SPEC)
 NODE = Node(True, "node:v1", frozenset({30080, 16443}), frozenset({"/jhub-pool/userdata"}), True)

@@ -1,0 +1,87 @@
+"""How much of the node students may hold in all, how much the hub, and how many objects there may be.
+
+Two shares, told apart by priority class: what students hold can never be missing to the hub. The class is below that of
+all other pods, so that where memory runs short a student's server ends before the hub does.
+"""
+
+from typing import Any
+
+from config.course import Course
+from config.types import Size
+from plan.capacity import HUB, OTHER, OTHERS, PROXY, SPARE, STUDENT_CLASS, Pod, student_pod
+
+Spec = dict[str, Any]
+
+DISK = Size(1 << 30)  # of the node's own disk, for each container: its logs, /tmp and scratch; homes are not on it
+_DISK_GUARANTEE = Size(16 << 20)
+# In dynamic mode a claim stays when its server stops: one for whoever ever logged in, and the hub's own.
+_MOST_CLAIMS = 1000
+
+PRIORITY = -10  # all other pods have 0 or more
+
+
+def quotas(course: Course) -> dict[str, Spec]:
+    """The specifications of the ResourceQuotas, by name. Raises ValueError unless the course is fitted to a server."""
+    seats = course.hub.active_servers
+    if seats is None:
+        raise ValueError("how many servers fit is not decided yet: plan.capacity.fitted does")
+    return {
+        "students": _share([student_pod(course)] * (seats + SPARE), "In"),
+        # Whatever is not a student's is the hub's: a new kind of pod is bounded too.
+        "hub": _share([HUB, PROXY, *[OTHER] * OTHERS], "NotIn"),
+        "objects": {"hard": _objects(course)},
+    }
+
+
+def limit_range(course: Course) -> Spec:
+    """The specification of the LimitRange: every container has requests and limits, none more than the largest of ours.
+
+    A student's server and the hub bring their own, except those of the node's disk.
+    """
+    most = [student_pod(course), HUB, PROXY]
+    limits = {
+        "type": "Container",
+        "defaultRequest": _amounts(OTHER.cpu_guarantee, OTHER.memory_guarantee, _DISK_GUARANTEE),
+        "default": _amounts(OTHER.cpu_limit, OTHER.memory_limit, DISK),
+        "max": _amounts(max(pod.cpu_limit for pod in most), max(pod.memory_limit for pod in most), DISK),
+    }
+    return {"limits": [limits]}
+
+
+def _share(pods: list[Pod], operator: str) -> Spec:
+    count = len(pods)
+    requests = _amounts(
+        sum(pod.cpu_guarantee for pod in pods), sum(pod.memory_guarantee for pod in pods), count * _DISK_GUARANTEE
+    )
+    limits = _amounts(sum(pod.cpu_limit for pod in pods), sum(pod.memory_limit for pod in pods), count * DISK)
+    return {
+        "hard": {
+            "pods": str(count),
+            **{f"requests.{what}": amount for what, amount in requests.items()},
+            **{f"limits.{what}": amount for what, amount in limits.items()},
+        },
+        "scopeSelector": {
+            "matchExpressions": [{"scopeName": "PriorityClass", "operator": operator, "values": [STUDENT_CLASS]}]
+        },
+    }
+
+
+def _objects(course: Course) -> dict[str, str]:
+    return {
+        "persistentvolumeclaims": "2" if course.homes.mode == "roster" else str(_MOST_CLAIMS + 1),
+        "services": "4",  # the hub's, the proxy's two, and one to spare
+        "services.nodeports": "2",  # HTTP and HTTPS
+        "services.loadbalancers": "0",
+        "secrets": "30",  # the hub's, and the release's revisions: Helm keeps ten
+        "count/jobs.batch": "0",
+    }
+
+
+def _amounts(cpu: float, memory: int, disk: int) -> dict[str, str]:
+    """As the API server itself writes them: else a change would be seen where there is none."""
+    millis = round(cpu * 1000)
+    return {
+        "cpu": f"{millis}m" if millis % 1000 else str(millis // 1000),
+        "memory": str(Size(memory)),
+        "ephemeral-storage": str(Size(disk)),
+    }
