@@ -61,6 +61,8 @@ stack: .venv/ready
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev: .venv/ready requirements-dev.txt
+.venv/dev: .venv/ready requirements-dev.txt requirements-checkov.txt
 	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTHON) -m venv .venv/checkov
+	@.venv/checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@

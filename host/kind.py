@@ -151,6 +151,9 @@ def observe(want: Want) -> dict[str, Any]:
         drift.append(f"starting {want.node}, which is stopped")
     if have.node and not gone and have.node.memory != want.memory:
         drift.append(f"letting cluster {want.name} use {_mib(want.memory)} of memory; now {_mib(have.node.memory)}")
+    # A kubelet without disk space forgets images that no pod uses just then.
+    if have.node and have.node.running and not gone and (lacking := _lacking(want)):
+        drift.append(f"loading {', '.join(lacking)} into the node, which lacks it")
     return {
         "cluster": want.name,
         "there": have.node is not None,
@@ -257,11 +260,14 @@ def _mib(memory: int) -> str:
     return f"{memory >> 20} MiB" if memory else "all"
 
 
-def _load_images(want: Want) -> None:
-    """Load what the node lacks; an image is its tag."""
+def _lacking(want: Want) -> list[str]:
+    """The images that a running node lacks; an image is its tag."""
     there = set(run(["docker", "exec", want.node, "ctr", "--namespace=k8s.io", "images", "list", "-q"]).split())
-    lacking = [image for image in want.local if f"docker.io/{image}" not in there]
-    if lacking:
+    return [image for image in want.local if f"docker.io/{image}" not in there]
+
+
+def _load_images(want: Want) -> None:
+    if lacking := _lacking(want):
         say(f"loading {', '.join(lacking)} into the node (about 10 s each)")
         run(["kind", "load", "docker-image", "--name", want.name, *lacking])
 

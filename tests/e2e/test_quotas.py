@@ -19,6 +19,7 @@ from tests.e2e.student import Student
 
 URL = f"http://127.0.0.1:{PORT}"
 NODE = f"coursehub-{NAME}-control-plane"
+IMAGES = ("ctr", "--namespace=k8s.io", "images")
 ONE_AT_A_TIME = {"activeServers": 1, "student": {"memory": {"guarantee": "128Mi", "limit": "1Gi"}}}
 # Threads are processes to the kernel: starts as many as it may, at most 3000, and tells how many.
 FORK_BOMB = """
@@ -153,6 +154,14 @@ def test_the_memory_of_the_cluster_is_changed_in_place_and_by_hand_is_mended(cou
     course.must("up", "--yes", "--skip-preview")
     assert inspect(NODE)["HostConfig"]["Memory"] == 7 << 30
     course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_an_image_that_the_node_lost_is_loaded_again(course: Stack) -> None:
+    (image,) = [name for name in docker("exec", NODE, *IMAGES, "list", "-q").split() if "coursehub/singleuser" in name]
+    docker("exec", NODE, *IMAGES, "rm", image)
+    assert "into the node, which lacks it" in course.must("preview")
+    course.must("up", "--yes", "--skip-preview")
+    assert image in docker("exec", NODE, *IMAGES, "list", "-q").split()
 
 
 def test_a_course_that_does_not_fit_is_refused_before_anything_is_touched(course: Stack) -> None:
