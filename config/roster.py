@@ -114,8 +114,10 @@ def _checked(lines: Iterable[_Line]) -> Roster:
                     else f"{detail['loc'][0]}: {reason(detail)}"
                     for detail in error.errors()
                 ]
-        if name and first.setdefault(name, line.number) != line.number:
+        if name in first:
             found.append(f"it is in line {first[name]} already: remove one, or give it another name")
+        elif name:
+            first[name] = line.number
         problems += [Problem(why, line.number, name or None) for why in found]
     return Roster(tuple(participants), tuple(problems))
 
@@ -234,7 +236,7 @@ def _yaml_lines(text: str) -> Iterator[_Line]:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        yield _Line(mark.line + 1 if mark else 1, problems=("from here on it is no YAML: mend it",))
+        yield _Line(mark.line + 1 if mark else 1, problems=("here or just above it is no YAML: mend it",))
         return
     if tree is not None and not isinstance(tree, yaml.SequenceNode):
         yield _Line(1, problems=("a list is needed, such as `- ada`, or `- { name: ada, role: staff }`",))

@@ -140,7 +140,11 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
 def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:
     hub = {"authentication": {"adminUsers": ["prof", "ada"]}}
     staffed = course(homes=ROSTER, hub=hub)
-    assert [student["name"] for student in workspaces_spec(staffed, "initial")["students"]] == ["ada", "1234567", "prof"]
+    assert [student["name"] for student in workspaces_spec(staffed, "initial")["students"]] == [
+        "ada",
+        "1234567",
+        "prof",
+    ]
     assert trash_spec(staffed)["students"] == ["ada", "1234567", "prof"]
     assert course(hub=hub).participants == ()
 
