@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from config.homes import Homes
+from config.homes import Homes, Participant
 from config.network import Network
 from config.section import Section
 from config.types import (
@@ -159,7 +159,7 @@ class Authentication(Section):
     allowed_users: tuple[UserName, ...] = ()
     """Who may log in. Empty: with `dummy` everybody, with `native` those whom an admin lets in."""
     admin_users: tuple[UserName, ...] = ()
-    """Who may see and stop all servers and let users in."""
+    """Who may see and stop all servers and let users in. With a roster they have homes too, in it or not."""
 
 
 class Cull(Section):
@@ -215,6 +215,16 @@ class Course(Section):
     cluster: Cluster = Cluster()
     network: Network = Network()
     hub: Hub = Hub()
+
+    @property
+    def participants(self) -> tuple[Participant, ...]:
+        """Who has a home of the roster's: all in it, and as staff the admins who are not."""
+        if self.homes.mode != "roster":
+            return ()
+        listed = {participant.name for participant in self.homes.roster}
+        admins = dict.fromkeys(name for name in self.hub.authentication.admin_users if name not in listed)
+        # Not validated here: a rule tells of names that no home can have.
+        return (*self.homes.roster, *(Participant.model_construct(name=name, role="staff") for name in admins))
 
     @property
     def cluster_name(self) -> str:

@@ -36,17 +36,20 @@ class WrongConfiguration(Exception):
         super().__init__(f"the configuration has {count}; nothing was changed:\n{lines}")
 
 
-def check(raw: Mapping[str, Any], secret_sections: frozenset[str] = frozenset()) -> Course:
+def check(raw: Mapping[str, Any], secret_sections: frozenset[str] = frozenset(), known: Iterable[Fault] = ()) -> Course:
     """The course that a raw configuration describes. Nothing under `secret_sections` is echoed.
 
-    Raises WrongConfiguration with every fault, also those of rules over several keys.
+    `known` are faults found before, of keys that are not in `raw` any more. Raises WrongConfiguration with every fault,
+    also those of rules over several keys.
     """
     faults, unsound = _key_faults(raw, secret_sections)
+    faults = [*known, *faults]
+    unsound |= {fault.path for fault in faults}
     course = _course_without(raw, unsound)
     for rule in RULES if course else ():
-        reason = None if any(_touches(key, unsound) for key in rule.keys) else rule.broken(course)  # type: ignore[arg-type]
-        if reason is not None:
-            faults.append(Fault(rule.keys[0], reason))
+        broken = None if any(_touches(key, unsound) for key in rule.keys) else rule.broken(course)  # type: ignore[arg-type]
+        if broken is not None:
+            faults.append(Fault(rule.keys[0], broken))
     if faults or course is None:
         raise WrongConfiguration(faults)
     return course
@@ -104,7 +107,7 @@ def _fault(detail: ErrorDetails, secret_sections: frozenset[str]) -> Fault:
         return Fault(_dotted(loc), "this key is needed here; add it")
     # The address of a repository may hold a password.
     shown = "" if loc[0] in secret_sections or kind == "address" else _shown(loc, detail["input"])
-    return Fault(_dotted(loc), _reason(detail), shown)
+    return Fault(_dotted(loc), reason(detail), shown)
 
 
 def _unknown(loc: tuple[int | str, ...]) -> str:
@@ -118,7 +121,8 @@ def _unknown(loc: tuple[int | str, ...]) -> str:
     )
 
 
-def _reason(detail: ErrorDetails) -> str:
+def reason(detail: ErrorDetails) -> str:
+    """What is wrong and what is needed, without what was given."""
     context = detail.get("ctx", {})
     match detail["type"]:
         case "literal_error":

@@ -1,6 +1,9 @@
 """The students of a course and the homes that they get."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from config.section import Section
 from config.template import Template
@@ -18,6 +21,21 @@ class Participant(Section):
     """How much this one may write; `homes.budget` unless given."""
 
 
+def _a_list(given: Any) -> Any:
+    """By now a file has been read, and its participants stand in its place."""
+    if not isinstance(given, list | tuple):
+        raise PydanticCustomError(
+            "roster", "a list such as `- name: ada` is needed, or the path of a file such as participants.csv"
+        )
+    return given
+
+
+def _or_a_file(schema: dict[str, Any]) -> None:
+    """For editors: what may be written is a list or the path of a file."""
+    participants = {"type": schema.pop("type"), "items": schema.pop("items")}
+    schema["anyOf"] = [participants, {"type": "string", "format": "path", "minLength": 1}]
+
+
 class Homes(Section):
     """Where students' files are. Their number changes no number of resources: a roster is one command."""
 
@@ -28,5 +46,7 @@ class Homes(Section):
     """How much each student may write, above the template."""
     template: Template = Template()
     """The course's materials, which new homes start from; homes that are there keep theirs."""
-    roster: tuple[Participant, ...] = ()
-    """Who has a home and may log in. Who leaves the roster keeps the home, read-only."""
+    roster: Annotated[tuple[Participant, ...], BeforeValidator(_a_list), Field(json_schema_extra=_or_a_file)] = ()
+    """Who has a home and may log in, besides the admins: a list, or a file beside the stack's file:
+    CSV with the headers `name`, `role` and `budget`, YAML, or an export of Canvas or Moodle. Who leaves the roster
+    keeps the home, read-only."""

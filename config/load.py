@@ -1,11 +1,15 @@
 """The only reader of Pulumi's configuration."""
 
+from pathlib import Path
+
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, get_config_secret_keys_env
 
 from config.course import Course
 from config.faults import WrongConfiguration
 from config.raw import course_of
+
+_FOLDER = Path(__file__).resolve().parent.parent  # of the program and its stacks' files
 
 
 def load() -> Course:
@@ -21,6 +25,6 @@ def load() -> Course:
     }
     secret = frozenset(key.removeprefix(prefix) for key in get_config_secret_keys_env() if key.startswith(prefix))
     try:
-        return course_of(given, pulumi.get_stack(), secret)
+        return course_of(given, pulumi.get_stack(), secret, _FOLDER)
     except WrongConfiguration as error:
         raise pulumi.RunError(str(error)) from None

@@ -55,6 +55,8 @@ def _kind(key: dict[str, Any]) -> str:
         return f"size, such as {key['examples'][1]}"
     if key.get("format") == "password":
         return "secret text"
+    if key.get("format") == "path":
+        return "path of a file"
     if key.get("format") == "ipv4":
         return "IPv4 address"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` \\| `false`"}

@@ -3,14 +3,18 @@
 import contextlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from config.course import Course
 from config.faults import check
+from config.roster import with_roster
 
 
-def course_of(given: Mapping[str, Any], stack: str, secret: frozenset[str]) -> Course:
+def course_of(given: Mapping[str, Any], stack: str, secret: frozenset[str], folder: Path) -> Course:
     """The course that a stack's values describe; it is called after the stack unless `course.name` is given.
+
+    Paths of files are relative to `folder`, where the stack's file is.
 
     Raises WrongConfiguration with every fault; nothing of a section in `secret` is echoed.
     """
@@ -18,7 +22,8 @@ def course_of(given: Mapping[str, Any], stack: str, secret: frozenset[str]) -> C
     identity = raw.setdefault("course", {})
     if isinstance(identity, dict):
         identity.setdefault("name", stack)
-    return check(raw, secret)
+    resolved, faults = with_roster(raw, folder, secret)
+    return check(resolved, secret, faults)
 
 
 def _value(text: Any) -> Any:

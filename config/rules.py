@@ -4,7 +4,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from config.course import Course
+from config.types import StudentName
+
+_HOME: TypeAdapter[str] = TypeAdapter(StudentName)
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,20 @@ def _one_list_of_users(course: Course) -> str | None:
     return None
 
 
+def _admins_can_have_homes(course: Course) -> str | None:
+    if course.homes.mode != "roster":
+        return None
+    for name in course.hub.authentication.admin_users:
+        try:
+            _HOME.validate_python(name)
+        except ValidationError as error:
+            return f"{name!r} would have a home, as all with homes.mode: roster: {error.errors()[0]['msg']}"
+    return None
+
+
 def _budgets_fit_the_quota(course: Course) -> str | None:
     quota = course.storage.quota
-    too_large = [s.name for s in course.homes.roster if quota and (s.budget or course.homes.budget) > quota]
+    too_large = [s.name for s in course.participants if quota and (s.budget or course.homes.budget) > quota]
     if too_large:
         return f"the budget of {too_large[0]} is more than the whole course may take ({quota}): lower it"
     return None
@@ -167,7 +183,8 @@ RULES = (
     Rule(("homes.roster",), _a_roster_has_everybody_once),
     Rule(("homes.mode", "homes.roster"), _a_roster_is_for_the_mode_roster),
     Rule(("hub.authentication.allowedUsers", "homes.mode"), _one_list_of_users),
-    Rule(("homes.budget", "homes.roster", "storage.quota"), _budgets_fit_the_quota),
+    Rule(("hub.authentication.adminUsers", "homes.mode"), _admins_can_have_homes),
+    Rule(("homes.budget", "homes.roster", "hub.authentication.adminUsers", "storage.quota"), _budgets_fit_the_quota),
     Rule(("hub.authentication.method", "course.environment"), _dummy_only_in_development),
     Rule(("hub.authentication.password", "hub.authentication.method"), _password_only_for_dummy),
     Rule(("hub.authentication.adminUsers", "hub.authentication.method", "homes.roster"), _native_needs_an_admin),

@@ -39,7 +39,7 @@ def read(file: Path) -> Course:
         raise NoStack(f"{file} cannot be read: {error}") from None
     closed = {section: _closed(value) for section, value in given.items()}
     secret = frozenset(section for section in given if closed[section] != given[section])
-    return course_of(closed, file.name.removeprefix("Pulumi.").removesuffix(".yaml"), secret)
+    return course_of(closed, file.name.removeprefix("Pulumi.").removesuffix(".yaml"), secret, file.parent)
 
 
 def _closed(value: Any) -> Any:

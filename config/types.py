@@ -80,10 +80,12 @@ DatasetName = Annotated[
 UserName = Annotated[
     str, _name(r"[a-z0-9][a-z0-9_-]{0,62}", "lower-case letters, digits, - and _ only, at most 63 characters")
 ]
+# What JupyterHub, KubeSpawner, Kubernetes and ZFS all take as it is: tests/unit/test_hub_names.py.
+STUDENT_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 StudentName = Annotated[
     str,
     _name(
-        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        STUDENT_NAME,
         "lower-case letters, digits and - only, - neither first nor last, at most 63 characters",
     ),
 ]

@@ -12,7 +12,8 @@ UID, GID = 1000, 100  # of the students' servers in the chart
 
 
 def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
-    """The specification of the host unit `workspaces`: one home for each of the roster, with its budget in bytes.
+    """The specification of the host unit `workspaces`: one home for each of the roster and each admin, with
+    its budget in bytes.
 
     New ones are clones of `version` of the template.
     """
@@ -21,16 +22,17 @@ def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
         "pool": course.storage.pool,
         "dataset": course.storage.dataset,
         "template": {"version": version},
-        "students": [{"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in homes.roster],
+        "students": [
+            {"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in course.participants
+        ],
         "uid": UID,
         "gid": GID,
     }
 
 
 def allowed_users(course: Course) -> list[str]:
-    """Who may log in: the roster where there is one, else those named; empty is everybody."""
-    named = course.hub.authentication.allowed_users
-    return [entry.name for entry in course.homes.roster] if course.homes.mode == "roster" else list(named)
+    """Who may log in: who has a home of the roster's where there is one, else those named; empty is everybody."""
+    return [entry.name for entry in course.participants] or list(course.hub.authentication.allowed_users)
 
 
 def admin_users(course: Course) -> list[str]:

@@ -35,7 +35,7 @@ def archive_spec(storage: Storage, file: str, snapshot: str | None = None) -> di
 
 def trash_spec(course: Course) -> dict[str, Any]:
     """The specification of the host unit `trash`, without what it is to do."""
-    students = [entry.name for entry in course.homes.roster]
+    students = [entry.name for entry in course.participants]
     return {**course_spec(course.storage), "keep_days": TRASH_DAYS, "students": students}
 
 

@@ -146,3 +146,20 @@ def test_what_was_changed_by_hand_has_the_unit_run_again(server: Server, tmp_pat
         return pulumi.Output.all(sound, run_program(config("ada"), tmp_path)).apply(check)
 
     run()
+
+
+def test_a_roster_from_a_file_is_the_same_course(
+    caplog: pytest.LogCaptureFixture, server: Server, tmp_path: Path
+) -> None:
+    server(course_of("ada"))
+    file = tmp_path / "participants.csv"
+    file.write_text("name\nada\nbob\n")
+    as_file = {**config(), "homes": json.dumps({"budget": "1Gi", "roster": str(file)})}
+    assert told(caplog, as_file) == ["1 student will get a home from version initial: bob"]
+
+
+def test_a_fault_in_a_rosters_file_ends_the_program_before_anything_is_registered(tmp_path: Path) -> None:
+    file = tmp_path / "participants.csv"
+    file.write_text("name\nada\na b\n")
+    with pytest.raises(pulumi.RunError, match=r"participants\.csv line 3: 'a b'"):
+        run_program({**config(), "homes": json.dumps({"roster": str(file)})})

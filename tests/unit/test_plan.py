@@ -12,6 +12,7 @@ from host.template import Source
 from host.template import parse as parse_template
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
+from plan.keep import trash_spec
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
 from plan.parts import MAKERS, REGISTRIES, parts
@@ -118,7 +119,7 @@ def test_a_roster_has_homes_in_one_volume_by_the_name_as_it_is() -> None:
 
 def test_the_roster_says_who_gets_in_and_its_staff_who_administers() -> None:
     users = values(homes=ROSTER)["hub"]["config"]["Authenticator"]
-    assert (users["admin_users"], users["allowed_users"]) == (["prof", "ada"], ["ada", "1234567"])
+    assert (users["admin_users"], users["allowed_users"]) == (["prof", "ada"], ["ada", "1234567", "prof"])
     assert not users["allow_all"]
 
 
@@ -128,8 +129,24 @@ def test_who_leaves_the_roster_is_not_let_in_as_an_old_acquaintance() -> None:
 
 def test_every_student_of_the_roster_has_a_budget() -> None:
     spec = workspaces_spec(course(homes=ROSTER), "initial")
-    assert spec["students"] == [{"name": "ada", "budget": 1 << 30}, {"name": "1234567", "budget": 3 << 30}]
+    assert {student["name"]: student["budget"] for student in spec["students"]} == {
+        "ada": 1 << 30,
+        "1234567": 3 << 30,
+        "prof": 1 << 30,
+    }
     assert (spec["uid"], spec["gid"]) == (1000, 100)
+
+
+def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:
+    hub = {"authentication": {"adminUsers": ["prof", "ada"]}}
+    staffed = course(homes=ROSTER, hub=hub)
+    assert [student["name"] for student in workspaces_spec(staffed, "initial")["students"]] == [
+        "ada",
+        "1234567",
+        "prof",
+    ]
+    assert trash_spec(staffed)["students"] == ["ada", "1234567", "prof"]
+    assert course(hub=hub).participants == ()
 
 
 ADDRESS = "https://example.org/course.git"
