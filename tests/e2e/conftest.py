@@ -148,14 +148,18 @@ def docker(*argv: str) -> str:
 
 
 def machine_state() -> dict[str, Any]:
-    """What a preview could have changed on this machine: others may be at work on it too."""
+    """What a preview could have changed on this machine; the pools of host tests that run beside it are left out."""
     kubeconfigs = sorted((Path.home() / ".kube").glob("*")) if (Path.home() / ".kube").is_dir() else []
     return {
-        "datasets": zfs("zfs", "list", "-H", "-o", "name,mountpoint,quota"),
+        "datasets": _without_tests(zfs("zfs", "list", "-H", "-o", "name,mountpoint,quota")),
         "clusters": docker("ps", "-a", "--filter", "name=coursehub-", "--format", "{{.ID}} {{.Names}} {{.State}}"),
         "kubeconfigs": {file.name: file.read_bytes() for file in kubeconfigs if file.is_file()},
-        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if "zfs" in line],
+        "mounts": [line for line in _without_tests(Path("/proc/self/mounts").read_text()) if "zfs" in line],
     }
+
+
+def _without_tests(table: str) -> list[str]:
+    return [line for line in table.splitlines() if not line.startswith(("test", "coursehub-verify"))]
 
 
 def processes(words: str, file: str = "cmdline") -> list[int]:

@@ -98,5 +98,6 @@ def test_a_renamed_dataset_is_told_and_never_replaced_by_an_empty_one(course: St
     assert COURSE not in zfs("zfs", "list", "-H", "-o", "name").split()
     zfs("zfs", "rename", f"{POOL}/elsewhere", COURSE)
     course.must("up", "--yes", "--skip-preview")
+    wait_for_login(URL, "ada", course.output("password"))
     assert logged_in(course).read_file("work.txt") == "mine"
     assert (Path("/", COURSE, "homes", "ada") / "work.txt").read_text() == "mine"
