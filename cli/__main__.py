@@ -177,10 +177,12 @@ def doctor(context: typer.Context, json: Json = False) -> None:
     if json:
         as_json({"troubles": [{"part": part, "what": line} for part, line in troubles], "full": full, "archive": last})
     else:
-        table(("part", "what `make up` would mend, or says how"), [(p, plain(line)) for p, line in troubles], "")
+        rows = [(part, plain(line)) for part, line in troubles]
+        table(
+            ("part", "what `make up` would mend, or says how"), rows, "all is well: pool, dataset, homes, cluster, node"
+        )
         out.print(f"homes above 80 %: {', '.join(full) or 'none'}")
         out.print(f"verified archive: {last['at'] if last else 'none yet: `coursehub archive`, `coursehub verify`'}")
-        out.print(f"{len(troubles)} troubles" if troubles else "all is well: pool, dataset, homes, cluster, node")
     if troubles:
         raise typer.Exit(1)
 

@@ -14,7 +14,7 @@ from host.kind import is_whole, wait_until_ready
 from host.lock import locked
 from host.run import BadSpecification, Refused, run, say, succeeds
 
-_ENFORCERS = ("kube-router.service", "closed-pods.service")
+_ENFORCERS = ("kube-router.path", "kube-router.service", "closed-pods.service")
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_a_home_unmounted_by_hand_is_mounted_again(course: Stack) -> None:
 
 
 def test_an_enforcer_of_policies_that_does_not_run_is_started(course: Stack) -> None:
-    docker("exec", NODE, "systemctl", "stop", "kube-router")
+    docker("exec", NODE, "systemctl", "stop", "kube-router.path", "kube-router.service")
     assert "kube-router.service does not run" in course.must("preview")
     assert "starting kube-router.service" in course.must("up", "--yes", "--skip-preview")
     assert docker("exec", NODE, "systemctl", "is-active", "kube-router").strip() == "active"
