@@ -118,6 +118,12 @@ def test_too_few_cores_are_told_with_the_figures_and_the_remedy() -> None:
         assert words in said
 
 
+def test_one_node_runs_no_more_pods_than_its_kubelet_takes() -> None:
+    large, hub = Server(256, 1024 * GI), with_student(0.05)
+    assert fitted(course(students=300, hub=hub), large).hub.active_servers == 96
+    assert "lower hub.activeServers to 96" in refused(course(hub={**hub, "activeServers": 97}), large)
+
+
 def test_a_server_without_room_for_anybody_is_told() -> None:
     assert "hub.student: 1 student x" in refused(course(), Server(4, 4 * GI))
 
