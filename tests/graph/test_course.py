@@ -12,7 +12,7 @@ from tests.graph.recording import Registered, run_program
 POLICIES = tuple(f"guardrails-{name.replace('/', '-')}" for name in NAMES)
 QUOTAS = (
     *("guardrails-students", "guardrails-containers"),
-    *("guardrails-quota-students", "guardrails-quota-hub", "guardrails-quota-objects"),
+    *("guardrails-quota-students", "guardrails-quota-hub", "guardrails-quota-course"),
 )
 DEV: dict[str, Any] = {
     "course": '{"name": "dev", "environment": "development"}',
