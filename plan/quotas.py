@@ -25,11 +25,12 @@ def quotas(course: Course) -> dict[str, Spec]:
     seats = course.hub.active_servers
     if seats is None:
         raise ValueError("how many servers fit is not decided yet: plan.capacity.fitted does")
+    students, hub = [student_pod(course)] * (seats + SPARE), [HUB, PROXY, *[OTHER] * OTHERS]
     return {
-        "students": _share([student_pod(course)] * (seats + SPARE), "In"),
+        "students": _share(students, "In"),
         # Whatever is not a student's is the hub's: a new kind of pod is bounded too.
-        "hub": _share([HUB, PROXY, *[OTHER] * OTHERS], "NotIn"),
-        "objects": {"hard": _objects(course)},
+        "hub": _share(hub, "NotIn"),
+        "course": {"hard": _disk(len(students) + len(hub)) | _objects(course)},
     }
 
 
@@ -41,28 +42,33 @@ def limit_range(course: Course) -> Spec:
     most = [student_pod(course), HUB, PROXY]
     limits = {
         "type": "Container",
-        "defaultRequest": _amounts(OTHER.cpu_guarantee, OTHER.memory_guarantee, _DISK_GUARANTEE),
-        "default": _amounts(OTHER.cpu_limit, OTHER.memory_limit, DISK),
-        "max": _amounts(max(pod.cpu_limit for pod in most), max(pod.memory_limit for pod in most), DISK),
+        "defaultRequest": _container(OTHER.cpu_guarantee, OTHER.memory_guarantee, _DISK_GUARANTEE),
+        "default": _container(OTHER.cpu_limit, OTHER.memory_limit, DISK),
+        "max": _container(max(pod.cpu_limit for pod in most), max(pod.memory_limit for pod in most), DISK),
     }
     return {"limits": [limits]}
 
 
 def _share(pods: list[Pod], operator: str) -> Spec:
-    count = len(pods)
-    requests = _amounts(
-        sum(pod.cpu_guarantee for pod in pods), sum(pod.memory_guarantee for pod in pods), count * _DISK_GUARANTEE
-    )
-    limits = _amounts(sum(pod.cpu_limit for pod in pods), sum(pod.memory_limit for pod in pods), count * DISK)
+    requests = _amounts(sum(pod.cpu_guarantee for pod in pods), sum(pod.memory_guarantee for pod in pods))
+    limits = _amounts(sum(pod.cpu_limit for pod in pods), sum(pod.memory_limit for pod in pods))
     return {
         "hard": {
-            "pods": str(count),
+            "pods": str(len(pods)),
             **{f"requests.{what}": amount for what, amount in requests.items()},
             **{f"limits.{what}": amount for what, amount in limits.items()},
         },
         "scopeSelector": {
             "matchExpressions": [{"scopeName": "PriorityClass", "operator": operator, "values": [STUDENT_CLASS]}]
         },
+    }
+
+
+def _disk(pods: int) -> dict[str, str]:
+    """Of all pods together: Kubernetes takes it in no quota that is scoped by priority class."""
+    return {
+        "requests.ephemeral-storage": str(Size(pods * _DISK_GUARANTEE)),
+        "limits.ephemeral-storage": str(Size(pods * DISK)),
     }
 
 
@@ -77,11 +83,14 @@ def _objects(course: Course) -> dict[str, str]:
     }
 
 
-def _amounts(cpu: float, memory: int, disk: int) -> dict[str, str]:
+def _container(cpu: float, memory: int, disk: int) -> dict[str, str]:
+    return {**_amounts(cpu, memory), "ephemeral-storage": str(Size(disk))}
+
+
+def _amounts(cpu: float, memory: int) -> dict[str, str]:
     """As the API server itself writes them: else a change would be seen where there is none."""
     millis = round(cpu * 1000)
     return {
         "cpu": f"{millis}m" if millis % 1000 else str(millis // 1000),
         "memory": str(Size(memory)),
-        "ephemeral-storage": str(Size(disk)),
     }

@@ -141,7 +141,7 @@ def test_what_no_course_needs_cannot_be_made(course: Stack, argv: tuple[str, ...
     assert course
     done = kubectl("create", *argv)
     assert done.returncode != 0
-    assert "exceeded quota: objects" in done.stderr
+    assert "exceeded quota: course" in done.stderr
 
 
 def test_the_memory_of_the_cluster_is_changed_in_place_and_by_hand_is_mended(course: Stack) -> None:

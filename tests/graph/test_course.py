@@ -12,7 +12,7 @@ from tests.graph.recording import Registered, run_program
 POLICIES = tuple(f"guardrails-{name.replace('/', '-')}" for name in NAMES)
 QUOTAS = (
     *("guardrails-students", "guardrails-containers"),
-    *("guardrails-quota-students", "guardrails-quota-hub", "guardrails-quota-objects"),
+    *("guardrails-quota-students", "guardrails-quota-hub", "guardrails-quota-course"),
 )
 DEV: dict[str, Any] = {
     "course": '{"name": "dev", "environment": "development"}',
@@ -246,7 +246,8 @@ def test_a_new_student_changes_homes_the_students_share_and_who_may_log_in_alone
     def check(graphs: list[dict[str, Registered]]) -> None:
         before, after = graphs
         differ = {name for name in before if before[name].inputs != after[name].inputs}
-        assert differ == {"homes-workspaces", "guardrails-quota-students", "hub-release"}
+        shares = {"guardrails-quota-students", "guardrails-quota-course"}
+        assert differ == {"homes-workspaces", "hub-release", *shares}
 
     first = run_program(with_section(homes=homes(3)))
     return pulumi.Output.all(first, run_program(with_section(homes=homes(4)))).apply(check)

@@ -118,6 +118,12 @@ def test_too_few_cores_are_told_with_the_figures_and_the_remedy() -> None:
         assert words in said
 
 
+def test_one_node_runs_no_more_pods_than_its_kubelet_takes() -> None:
+    large, hub = Server(256, 1024 * GI), with_student(0.05)
+    assert fitted(course(students=300, hub=hub), large).hub.active_servers == 96
+    assert "lower hub.activeServers to 96" in refused(course(hub={**hub, "activeServers": 97}), large)
+
+
 def test_a_server_without_room_for_anybody_is_told() -> None:
     assert "hub.student: 1 student x" in refused(course(), Server(4, 4 * GI))
 
@@ -184,6 +190,21 @@ def test_every_pod_is_in_one_share_and_in_one_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize("share", ["students", "hub"])
+def test_a_share_has_only_what_kubernetes_takes_in_one(share: str) -> None:
+    amounts = {f"{kind}.{what}" for kind in ("requests", "limits") for what in ("cpu", "memory")}
+    assert set(quotas(CHOSEN)[share]["hard"]) == {"pods", *amounts}
+
+
+def test_every_container_may_use_its_share_of_the_disk() -> None:
+    hard = quotas(CHOSEN)["course"]["hard"]
+    (container,) = limit_range(CHOSEN)["limits"]
+    pods = sum(int(quotas(CHOSEN)[share]["hard"]["pods"]) for share in ("students", "hub"))
+    assert pods == 17
+    for kind, of_one in (("requests", "defaultRequest"), ("limits", "default")):
+        assert amount(hard[f"{kind}.ephemeral-storage"]) == pods * amount(container[of_one]["ephemeral-storage"])
+
+
 def test_students_servers_have_the_class_of_their_share_and_the_hub_its_limit() -> None:
     values = hub_values(CHOSEN, parts(CHOSEN), {})
     assert values["hub"]["config"]["KubeSpawner"]["priority_class_name"] == STUDENT_CLASS
@@ -191,7 +212,7 @@ def test_students_servers_have_the_class_of_their_share_and_the_hub_its_limit() 
 
 
 def test_no_objects_grow_without_an_end() -> None:
-    hard = quotas(CHOSEN)["objects"]["hard"]
+    hard = quotas(CHOSEN)["course"]["hard"]
     assert (hard["persistentvolumeclaims"], hard["services.loadbalancers"], hard["count/jobs.batch"]) == ("2", "0", "0")
     assert set(hard) >= {"services", "services.nodeports", "secrets"}
 
