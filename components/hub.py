@@ -92,12 +92,14 @@ class Hub(pulumi.ComponentResource):
         self, name: str, namespace: kubernetes.core.v1.Namespace, opts: pulumi.ResourceOptions
     ) -> list[pulumi.Resource]:
         """The one volume that all homes are folders of, and the claim that students' pods name."""
+        # Kubernetes keeps both as long as a server uses them; whoever gives up the roster need not wait for that.
+        patient = {"annotations": {"pulumi.com/skipAwait": "true"}}
         volume = kubernetes.core.v1.PersistentVolume(
-            f"{name}-homes-volume", metadata={"name": HOMES.name}, spec=HOMES.volume(NAMESPACE), opts=opts
+            f"{name}-homes-volume", metadata={"name": HOMES.name, **patient}, spec=HOMES.volume(NAMESPACE), opts=opts
         )
         claim = kubernetes.core.v1.PersistentVolumeClaim(
             f"{name}-homes-claim",
-            metadata={"name": HOMES.claim, "namespace": namespace.metadata.name},
+            metadata={"name": HOMES.claim, "namespace": namespace.metadata.name, **patient},
             spec=HOMES.claim_spec(),
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[volume])),
         )

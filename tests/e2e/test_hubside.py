@@ -22,6 +22,8 @@ def course(stack: Stack) -> Iterator[Stack]:
     assert done.returncode == 0, done.stdout
     wait_for_login(URL, "prof", stack.output("password"))
     yield stack
+    for server in stack.kubectl("get", "pods", "-n", "jhub", "-l", "component=singleuser-server", "-o", "name").split():
+        stack.kubectl("delete", "-n", "jhub", server)
     stack.configure()
 
 

@@ -108,7 +108,10 @@ class Server:
         content = file.read_bytes() if file.exists() else None
         for argv in (["zfs", "unmount", look], ["zfs", "destroy", look], ["zfs", "destroy", look]):
             subprocess.run(argv, check=False, capture_output=True)  # zfs-fuse is busy once
-        zfs("zfs", "destroy", snapshot)
+        for _ in range(5):
+            if subprocess.run(["zfs", "destroy", snapshot], check=False, capture_output=True).returncode == 0:
+                break
+            time.sleep(0.5)  # the clone's unmount may keep it busy for a moment
         return content
 
     def end(self) -> None:
