@@ -14,7 +14,8 @@ Spec = dict[str, Any]
 
 DISK = Size(1 << 30)  # of the node's own disk, for each container: its logs, /tmp and scratch; homes are not on it
 _DISK_GUARANTEE = Size(16 << 20)
-# In dynamic mode a claim stays when its server stops: one for whoever ever logged in, and the hub's own.
+# In dynamic mode a claim stays when its server stops, also once there is a roster: one for whoever ever logged in. Two
+# more are the hub's own, and the homes' of a roster.
 _MOST_CLAIMS = 1000
 
 PRIORITY = -10  # all other pods have 0 or more
@@ -74,7 +75,7 @@ def _disk(pods: int) -> dict[str, str]:
 
 def _objects(course: Course) -> dict[str, str]:
     return {
-        "persistentvolumeclaims": "2" if course.homes.mode == "roster" else str(_MOST_CLAIMS + 1),
+        "persistentvolumeclaims": str(_MOST_CLAIMS + 2),
         "services": "4",  # the hub's, the proxy's two, and one to spare
         "services.nodeports": "2",  # HTTP and HTTPS
         "services.loadbalancers": "0",
