@@ -213,7 +213,11 @@ def test_students_servers_have_the_class_of_their_share_and_the_hub_its_limit() 
 
 def test_no_objects_grow_without_an_end() -> None:
     hard = quotas(CHOSEN)["course"]["hard"]
-    assert (hard["persistentvolumeclaims"], hard["services.loadbalancers"], hard["count/jobs.batch"]) == ("1002", "0", "0")
+    assert (hard["persistentvolumeclaims"], hard["services.loadbalancers"], hard["count/jobs.batch"]) == (
+        "1002",
+        "0",
+        "0",
+    )
     assert set(hard) >= {"services", "services.nodeports", "secrets"}
 
 
