@@ -15,7 +15,7 @@ help: ## what there is
 up: ready stack ## bring the course up (or up to date), wait for a login, print the address
 	@$(ENV) pulumi up --yes --skip-preview --stack $(STACK)
 	@$(ENV) { pulumi stack output password --show-secrets --stack $(STACK) 2>/dev/null || true; } | \
-	  $(PYTHON) -m machine login $$(. ./env.sh && for output in url somebody; do pulumi stack output $$output --stack $(STACK); done)
+	  $(PYTHON) -m machine login $$(. ./env.sh && for output in here somebody; do pulumi stack output $$output --stack $(STACK); done)
 
 preview: .venv/ready stack ## what `make up` would change; changes nothing
 	@$(ENV) pulumi preview --diff --stack $(STACK)

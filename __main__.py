@@ -6,13 +6,15 @@ from components.capacity import on_this_server
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.guardrails import Guardrails
+from components.https import read_certificate
 from components.hub import Hub
 from components.materials import template_version
 from components.workspaces import Workspaces
 from config.load import load
-from plan.next_steps import next_steps, somebody, url
+from plan.next_steps import here, next_steps, somebody, url
 
 course = on_this_server(load())
+certificate = read_certificate(course)
 version = template_version(course)
 
 dataset = Dataset("dataset", storage=course.storage)
@@ -20,9 +22,18 @@ roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, dataset=dataset)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
-hub = Hub("hub", course=course, dataset=dataset, cluster=cluster, guardrails=guardrails, workspaces=workspaces)
+hub = Hub(
+    "hub",
+    course=course,
+    dataset=dataset,
+    cluster=cluster,
+    guardrails=guardrails,
+    workspaces=workspaces,
+    certificate=certificate,
+)
 
 pulumi.export("url", url(course))
+pulumi.export("here", here(course))
 pulumi.export("somebody", somebody(course))
 pulumi.export("dataset", dataset.path)
 pulumi.export("kubeconfig", cluster.kubeconfig)

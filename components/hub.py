@@ -12,11 +12,21 @@ from components.dataset import Dataset
 from components.drift import ROOT
 from components.guardrails import Guardrails
 from components.host_command import host_command, tree_hash
+from components.https import Certificate, make_certificate
 from components.workspaces import Workspaces
 from config.course import Course
 from plan import hubside
 from plan.homes import HOMES
-from plan.hub_values import NAMESPACE, PASSWORD, RELEASE, SECRET_BYTES, SecretRef, hub_values
+from plan.hub_values import (
+    CERTIFICATE,
+    KEY,
+    NAMESPACE,
+    PASSWORD,
+    RELEASE,
+    SECRET_BYTES,
+    SecretRef,
+    hub_values,
+)
 from plan.lab import FILES, NAME, key
 from plan.parts import parts
 from plan.volumes import DATABASE
@@ -38,6 +48,7 @@ class Hub(pulumi.ComponentResource):
         cluster: Cluster,
         guardrails: Guardrails,
         workspaces: Workspaces | None = None,
+        certificate: Certificate | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:hub:Hub", name, {}, opts)
@@ -49,6 +60,11 @@ class Hub(pulumi.ComponentResource):
         own = course.hub.authentication.password
         if own is not None:
             secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
+        if certificate is not None:
+            secrets[CERTIFICATE.name] = pulumi.Output.from_input(certificate.certificate)
+            secrets[KEY.name] = pulumi.Output.secret(certificate.key)
+        elif course.hub.https is not None:
+            secrets |= make_certificate(f"{name}-certificate", course, self)
         in_cluster, namespace = cluster.inside(self), guardrails.namespace
         database = kubernetes.core.v1.PersistentVolume(
             f"{name}-database",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from config.homes import Homes, Participant
+from config.https import Https
 from config.network import Network
 from config.section import Section
 from config.types import (
@@ -22,6 +23,7 @@ from config.types import (
     Port,
     Seconds,
     Size,
+    Url,
     UserName,
 )
 
@@ -196,6 +198,11 @@ class Hub(Section):
     repository: str | None = Field(default=None, pattern=r"^https://\S+$")
     """The chart's repository, where `chart` is a name."""
     images: Images = Images()
+    url: Url | None = None
+    """What students type to reach the hub, where that is not the server's own address and port: its name, or that of a
+    proxy in front of it. With https://, browsers never send a cookie without HTTPS."""
+    https: Https | None = None
+    """HTTPS at the hub's own port. Without it that port speaks plain HTTP, for a proxy that speaks HTTPS."""
     student: Student = Student()
     authentication: Authentication = Authentication()
     cull: Cull = Cull()
@@ -225,6 +232,11 @@ class Course(Section):
         admins = dict.fromkeys(name for name in self.hub.authentication.admin_users if name not in listed)
         # Not validated here: a rule tells of names that no home can have.
         return (*self.homes.roster, *(Participant.model_construct(name=name, role="staff") for name in admins))
+
+    @property
+    def scheme(self) -> str:
+        """What the hub's own port speaks: `https` or `http`."""
+        return "https" if self.hub.https else "http"
 
     @property
     def cluster_name(self) -> str:

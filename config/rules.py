@@ -173,7 +173,59 @@ def _a_template_is_for_a_roster(course: Course) -> str | None:
     return None
 
 
+def _one_certificate(course: Course) -> str | None:
+    https = course.hub.https
+    if https is None:
+        return None
+    if https.self_signed and (https.certificate or https.key):
+        return "a certificate is given, and one is to be made: remove it, or selfSigned"
+    if not https.self_signed and not https.certificate:
+        return "HTTPS needs the path of a certificate; in development `selfSigned: true` does as well"
+    return None
+
+
+def _a_certificate_has_its_key(course: Course) -> str | None:
+    https = course.hub.https
+    if https and https.certificate and not https.key:
+        return "set this to the path of the certificate's private key"
+    return None
+
+
+def _self_signed_only_in_development(course: Course) -> str | None:
+    if course.hub.https and course.hub.https.self_signed and course.course.environment != "development":
+        return (
+            "who learns to click a browser's warning away will do so for a thief's page too: give certificate and key,"
+            " or declare course.environment: development"
+        )
+    return None
+
+
+def _passwords_are_not_sent_in_plain_text(course: Course) -> str | None:
+    open_to_others = not course.cluster.listen_address.is_loopback
+    behind_https = course.hub.https or (course.hub.url or "").startswith("https:")
+    if course.course.environment == "production" and open_to_others and not behind_https:
+        return (
+            "passwords would cross the network readable: give hub.https; or, behind a proxy that speaks HTTPS, set this"
+            " to 127.0.0.1, or hub.url to the proxy's address, https://..."
+        )
+    return None
+
+
+def _the_address_speaks_https_too(course: Course) -> str | None:
+    url = course.hub.url
+    if course.hub.https and url and not url.startswith("https:"):
+        return "hub.https is given: begin it with https://"
+    return None
+
+
 RULES = (
+    Rule(("hub.https.certificate", "hub.https.key", "hub.https.selfSigned"), _one_certificate),
+    Rule(("hub.https.key", "hub.https.certificate"), _a_certificate_has_its_key),
+    Rule(("hub.https.selfSigned", "course.environment"), _self_signed_only_in_development),
+    Rule(
+        ("cluster.listenAddress", "course.environment", "hub.https", "hub.url"), _passwords_are_not_sent_in_plain_text
+    ),
+    Rule(("hub.url", "hub.https"), _the_address_speaks_https_too),
     Rule(("network.ranges", "network.internet"), _ranges_are_for_the_mode_ranges),
     Rule(("network.blocked", "network.internet"), _blocked_is_for_the_mode_web),
     Rule(("homes.template.folder", "homes.template.git"), _one_source_of_the_template),

@@ -111,6 +111,13 @@ FilePath = Annotated[
         "an absolute path of letters, digits, . _ and -, where no part begins with a dot",
     ),
 ]
+Url = Annotated[
+    str,
+    _name(
+        r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9]\d{0,4})?",
+        "an address without a path is needed, in lower-case letters, such as https://physics.example.org",
+    ),
+]
 ImageRef = Annotated[
     str,
     _name(

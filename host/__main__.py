@@ -12,6 +12,7 @@ from types import ModuleType
 
 from host import (
     archive,
+    certificate,
     kind,
     node,
     probe,
@@ -36,6 +37,7 @@ UNITS: dict[str, ModuleType] = {
     "node": node,
     "probe": probe,
     "secrets": secrets,
+    "certificate": certificate,
     "snapshots": snapshots,
     "restore": restore,
     "archive": archive,

@@ -1,13 +1,10 @@
 """The unit that draws a course's secrets once. Run again it gives back what it gave before: they never change."""
 
-import json
-import os
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
-# Under this name the command provider hands a command what it printed the last time.
-_BEFORE = "PULUMI_COMMAND_STDOUT"
+from host.before import printed_before
 
 
 @dataclass(frozen=True)
@@ -29,10 +26,7 @@ def observe(want: Secrets) -> dict[str, str]:
 
 def apply(want: Secrets) -> dict[str, str]:
     """Every secret in hexadecimal, drawn from the kernel where there was none before."""
-    try:
-        before = json.loads(os.environ.get(_BEFORE, "{}"))
-    except ValueError:
-        before = {}
+    before = printed_before()
     return {name: before.get(name) or secrets.token_hex(length) for name, length in want.lengths.items()}
 
 

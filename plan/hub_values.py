@@ -32,10 +32,13 @@ PROXY_TOKEN = SecretRef("proxy_token")
 COOKIE_SECRET = SecretRef("cookie_secret")
 CRYPT_KEY = SecretRef("crypt_key")
 PASSWORD = SecretRef("password")
+CERTIFICATE = SecretRef("certificate")  # not secret as such, but it comes as the key does
+KEY = SecretRef("key")
 
 # Servers that may be starting at a time; the others are told to try again. Measured on 2 cores: ten starts take 18 s.
 _STARTS_AT_ONCE = 32
 _DAY = 86_400  # seconds
+_HTTPS_ONLY = 30 * _DAY  # how long browsers refuse plain HTTP after a visit; whoever gives HTTPS up has to wait for it
 
 # How many bytes of randomness each has; the cookie secret and the key must have 32.
 SECRET_BYTES = {PROXY_TOKEN.name: 32, COOKIE_SECRET.name: 32, CRYPT_KEY.name: 32, PASSWORD.name: 6}
@@ -118,19 +121,25 @@ def _authentication(course: Course) -> Values:
             "oauth_token_expires_in": 7 * _DAY,
             # A semester at most, for tokens that students make themselves.
             "token_expires_in_max_seconds": 180 * _DAY,
-            "tornado_settings": {"headers": _HEADERS},
+            "tornado_settings": {"headers": _headers(course)},
+            **({"public_url": course.hub.url} if course.hub.url else {}),
         },
         "Authenticator": _without_empty(who),
         **_method(authentication),
     }
 
 
-# No other site may show the hub in a frame, guess what a file is, or learn addresses of pages.
-_HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
+def _headers(course: Course) -> Values:
+    """No other site may show the hub in a frame, guess what a file is, or learn addresses of pages."""
+    https, url = course.hub.https, course.hub.url or ""
+    lasting = https.certificate if https else url.startswith("https:")
+    return {
+        "Content-Security-Policy": "frame-ancestors 'self'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        # Browsers forget plain HTTP for this name. Not with a self-signed one: that may be localhost.
+        **({"Strict-Transport-Security": f"max-age={_HTTPS_ONLY}"} if lasting else {}),
+    }
 
 
 def _method(authentication: Authentication) -> Values:
@@ -154,9 +163,17 @@ def _without_empty(values: Values) -> Values:
 
 def _proxy(course: Course, parts: Parts) -> Values:
     return {
-        "service": {"type": "NodePort", "nodePorts": {"http": course.cluster.node_port}},
+        "service": {
+            "type": "NodePort",
+            "nodePorts": {course.scheme: course.cluster.node_port},
+            **({"disableHttpPort": True} if course.hub.https else {}),
+        },
+        **({"https": _HTTPS} if course.hub.https else {}),
         "chp": {**_image(parts, "proxy"), "resources": _resources(PROXY), **_NO_POLICY},
     }
+
+
+_HTTPS = {"enabled": True, "type": "manual", "manual": {"cert": CERTIFICATE, "key": KEY}}
 
 
 def _singleuser(course: Course, parts: Parts) -> Values:

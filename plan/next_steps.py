@@ -5,10 +5,15 @@ from plan.homes import admin_users, allowed_users
 
 
 def url(course: Course) -> str:
-    """Where students go. An address that stands for all of the server's is shown as this server's own."""
+    """Where students go."""
+    return course.hub.url or here(course)
+
+
+def here(course: Course) -> str:
+    """Where the hub is from this server. An address that stands for all of the server's is shown as its own."""
     address = course.cluster.listen_address
     host = "localhost" if address.is_unspecified else str(address)
-    return f"http://{host}:{course.cluster.host_port}"
+    return f"{course.scheme}://{host}:{course.cluster.host_port}"
 
 
 def somebody(course: Course) -> str:

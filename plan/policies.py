@@ -80,11 +80,16 @@ _NAMES = ("UDP/53", "TCP/53")
 _WEB = ("TCP/80", "TCP/443")
 
 
+def pages_port(course: Course) -> int:
+    """The proxy's port for browsers, in its pod."""
+    return 8443 if course.hub.https else 8000
+
+
 def flows(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
     """The table: every way that is open."""
     api = Block("API server", f"{addresses.node}/32")
     return (
-        Flow(ANYWHERE, PROXY, ("TCP/8000",), "browsers, by the node port"),
+        Flow(ANYWHERE, PROXY, (f"TCP/{pages_port(course)}",), "browsers, by the node port"),
         Flow(PROXY, HUB, ("TCP/8081",), "pages of the hub"),
         Flow(PROXY, STUDENT, ("TCP/8888",), "pages of a student's server"),
         Flow(HUB, PROXY, ("TCP/8001",), "the hub tells the proxy where servers are"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from config.course import Course
 from plan.hub_values import NAMESPACE
+from plan.policies import pages_port
 
 # Addresses for documentation (RFC 5737): nobody has them, so the check may put them into the node as "the internet".
 PUBLIC = "198.51.100.10"
@@ -29,7 +30,7 @@ def probes(course: Course) -> tuple[Probe, ...]:
         Probe("the hub beyond its port", "hub", 9000),
         Probe("another student's server", "neighbour", 8888),
         Probe("another student's own port", "neighbour", 9999),
-        Probe("the proxy's pages", "proxy", 8000),
+        Probe("the proxy's pages", "proxy", pages_port(course)),
         Probe("the proxy's control", "proxy", 8001),
         Probe("the node port of the pages", "node", course.cluster.node_port),
         Probe("the API server, by its service", "api-service", 443),

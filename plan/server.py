@@ -1,6 +1,7 @@
 """What the host units of dataset, cluster and node are told, and at which units a worried person's doctor looks."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from config.course import Course, Storage
 from plan.homes import workspaces_spec
@@ -67,3 +68,11 @@ def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
         "cluster": ("kind", cluster_spec(course)),
         "node": ("node", node_spec(course)),
     }
+
+
+def certificate_spec(course: Course) -> dict[str, Any]:
+    """The specification of the host unit `certificate`."""
+    address = course.cluster.listen_address
+    names = ["localhost", "127.0.0.1", *([] if address.is_unspecified else [str(address)])]
+    public = urlsplit(course.hub.url or "").hostname
+    return {"names": list(dict.fromkeys([*names, *([public] if public else [])]))}

@@ -124,7 +124,9 @@ class Student:
         """Run code in a kernel; what `run_cell` returns."""
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.session.cookies)
         address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
-        socket = websocket.create_connection(address, timeout=_CELL_SECONDS, cookie=cookies)
+        # Whom the session trusts: a file of certificates, where it does not speak plain HTTP.
+        trusted = {"ca_certs": self.session.verify} if isinstance(self.session.verify, str) else None
+        socket = websocket.create_connection(address, timeout=_CELL_SECONDS, cookie=cookies, sslopt=trusted)
         message = uuid.uuid4().hex
         header = {"msg_id": message, "msg_type": "execute_request", "session": message, "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}

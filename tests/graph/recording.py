@@ -40,6 +40,7 @@ class _Answers(mocks.Mocks):
             "cluster-kind": '{"kubeconfig": "/k", "address": "172.18.0.2", "server": []}',
             "dataset-schedule": "{}",
             "hub-secrets": DRAWN,
+            "hub-certificate": '{"names": [], "certificate": "c1", "key": "k1"}',
             "homes-template": "{}",
             "homes-workspaces": "{}",
         }

@@ -137,6 +137,38 @@ def test_the_release_gets_the_drawn_secrets_and_none_stands_in_a_specification()
     return run_program(DEV).apply(check)
 
 
+def with_https(https: str) -> dict[str, Any]:
+    return with_section(hub=f'{{"authentication": {{"method": "dummy"}}, "https": {https}}}')
+
+
+@pulumi.runtime.test
+def test_the_stack_makes_a_certificate_once_and_keeps_it_encrypted() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        made = graph["hub-certificate"]
+        assert (made.parent, made.inputs["logging"], made.secret_outputs) == ("hub", "none", ("stdout",))
+        manual = graph["hub-release"].inputs["values"]["proxy"]["https"]["manual"]
+        assert manual == {"cert": "c1", "key": "k1"}
+
+    return run_program(with_https('{"selfSigned": true}')).apply(check)
+
+
+def test_a_certificate_that_cannot_be_read_registers_nothing() -> None:
+    with pytest.raises(pulumi.RunError, match="nothing was changed") as error:
+        run_program(with_https('{"certificate": "/nonexistent/c.pem", "key": "/nonexistent/k.pem"}'))
+    assert "hub.https.certificate: /nonexistent/c.pem cannot be read" in str(error.value)
+
+
+@pulumi.runtime.test
+def test_https_changes_who_may_knock_where_but_not_the_cluster() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = graphs
+        differ = {name for name in before if before[name].inputs != after[name].inputs}
+        assert differ == {"guardrails-jhub-proxy", "hub-release"}
+
+    first = run_program(DEV)
+    return pulumi.Output.all(first, run_program(with_https('{"selfSigned": true}'))).apply(check)
+
+
 @pulumi.runtime.test
 def test_a_server_has_the_files_of_lab_from_a_map_that_keeps_its_name() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:

@@ -246,6 +246,10 @@ COURSES: list[dict[str, Any]] = [
         "hub": {"authentication": {"adminUsers": ["prof"], "allowedUsers": ["ada"]}},
     },
     {"course": {"environment": "development"}, "homes": DYNAMIC, "hub": {"authentication": {"method": "dummy"}}},
+    {
+        "homes": {"roster": [{"name": "prof", "role": "staff"}]},
+        "hub": {"https": {"certificate": "/c.pem", "key": "/k.pem"}, "url": "https://example.org"},
+    },
 ]
 
 

@@ -44,7 +44,8 @@ def test_the_node_sees_datasets_that_are_made_later() -> None:
 
 
 def test_the_api_server_is_reached_from_this_server_alone() -> None:
-    config = kind_config(course(cluster={"listenAddress": "0.0.0.0", "apiPort": 7000}), "node:v1", "/d")
+    listening = course(cluster={"listenAddress": "0.0.0.0", "apiPort": 7000}, course={"environment": "development"})
+    config = kind_config(listening, "node:v1", "/d")
     assert config["networking"] == {"apiServerAddress": "127.0.0.1", "apiServerPort": 7000}
     assert config["nodes"][0]["extraPortMappings"][0]["listenAddress"] == "0.0.0.0"
 
@@ -261,7 +262,8 @@ def test_a_chart_of_ones_own_takes_no_version_of_another() -> None:
 
 def test_the_address_is_one_that_a_browser_takes() -> None:
     assert url(course()) == "http://127.0.0.1:30080"
-    assert url(course(cluster={"listenAddress": "0.0.0.0", "hostPort": 80})) == "http://localhost:80"
+    everywhere = {"listenAddress": "0.0.0.0", "hostPort": 80}
+    assert url(course(course={"environment": "development"}, cluster=everywhere)) == "http://localhost:80"
 
 
 def test_the_next_step_fits_the_way_to_log_in() -> None:
