@@ -13,6 +13,8 @@ help: ## what there is
 	@echo "  STACK=$(STACK) is the stack; make up STACK=physics takes Pulumi.physics.yaml"
 
 up: ready stack ## bring the course up (or up to date), wait for a login, print the address
+	@$(ENV) if [ "$$(pulumi config get --path hub.student.runtime --stack $(STACK) 2>/dev/null)" = gvisor ]; then \
+	  $(PYTHON) -m machine gvisor; fi
 	@$(ENV) pulumi up --yes --skip-preview --stack $(STACK)
 	@$(ENV) { pulumi stack output password --show-secrets --stack $(STACK) 2>/dev/null || true; } | \
 	  $(PYTHON) -m machine login $$(. ./env.sh && for output in here somebody; do pulumi stack output $$output --stack $(STACK); done)

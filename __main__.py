@@ -9,9 +9,11 @@ from components.guardrails import Guardrails
 from components.https import read_certificate
 from components.hub import Hub
 from components.materials import template_version
+from components.runtime import Runtime
 from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import here, next_steps, somebody, url
+from plan.runtime import sandboxed
 
 course = on_this_server(load())
 certificate = read_certificate(course)
@@ -22,6 +24,7 @@ roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, dataset=dataset)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
+runtime = Runtime("runtime", course=course, cluster=cluster) if sandboxed(course) else None
 hub = Hub(
     "hub",
     course=course,
@@ -30,6 +33,7 @@ hub = Hub(
     guardrails=guardrails,
     workspaces=workspaces,
     certificate=certificate,
+    runtime=runtime,
 )
 
 pulumi.export("url", url(course))

@@ -13,6 +13,7 @@ from components.drift import ROOT
 from components.guardrails import Guardrails
 from components.host_command import host_command, tree_hash
 from components.https import Certificate, make_certificate
+from components.runtime import Runtime
 from components.workspaces import Workspaces
 from config.course import Course
 from plan import hubside
@@ -49,6 +50,7 @@ class Hub(pulumi.ComponentResource):
         guardrails: Guardrails,
         workspaces: Workspaces | None = None,
         certificate: Certificate | None = None,
+        runtime: Runtime | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:hub:Hub", name, {}, opts)
@@ -79,6 +81,7 @@ class Hub(pulumi.ComponentResource):
             opts=in_cluster,
         )
         homes = [] if workspaces is None else [workspaces.command, *self._claim_homes(name, namespace, in_cluster)]
+        sandbox = [] if runtime is None else [runtime.command]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
             name=RELEASE,
@@ -95,9 +98,9 @@ class Hub(pulumi.ComponentResource):
             timeout=_TIMEOUT_SECONDS,
             max_history=_REVISIONS,
             # No pod may start before the rules are there, and no server before its home is (the kubelet would make a
-            # plain folder of that name), nor without what it shows of it.
+            # plain folder of that name), nor without what it shows of it, nor in a sandbox that is not proven.
             opts=pulumi.ResourceOptions.merge(
-                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.rules, lab, database, *homes])
+                in_cluster, pulumi.ResourceOptions(depends_on=[*guardrails.rules, lab, database, *homes, *sandbox])
             ),
         )
         self.password = secrets[PASSWORD.name]

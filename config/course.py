@@ -149,6 +149,9 @@ class Student(Section):
     """Class of the claim: the one that keeps homes in the course's dataset."""
     cpu: Cpu = Cpu()
     memory: Memory = Memory()
+    runtime: Literal["default", "gvisor", "kata"] = "default"
+    """`gvisor` gives each server a kernel of its own, for 64Mi of memory and slower files; `kata` a virtual machine, on
+    a `nodeImage` that has it. Proven in the cluster before servers use it."""
 
 
 class Authentication(Section):

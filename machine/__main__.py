@@ -1,7 +1,8 @@
 """`python3 -m machine VERB`, as the Makefile calls it.
 
-`python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `way`
-tells where those come from, `login URL NAME` waits until somebody can log in, `unlock STACK` forgets a killed pulumi.
+`python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `gvisor`
+also the sandbox for courses that ask for it, `way` tells where those come from, `login URL NAME` waits until somebody
+can log in, `unlock STACK` forgets a killed pulumi.
 """
 
 import importlib.util
@@ -30,19 +31,21 @@ def python() -> None:
     packages.install(packages.PYTHON, there=lambda module: importlib.util.find_spec(module) is not None)
 
 
-def parts() -> None:
-    """The tools and images, by the way that this server can go."""
+def parts(*extra: str) -> None:
+    """The tools and images, and extra parts, by the way that this server can go."""
     chosen = way()
     say(f"parts: from {'their makers' if chosen == 'makers' else 'package registries'} (set {VARIABLE} to choose)")
     if chosen == "makers":
         makers.tools(cache())
+        if "gvisor" in extra:
+            makers.gvisor(cache())
         return
     from offline.__main__ import main as build_all  # only this way needs it
 
     packages.install(packages.FOR_REGISTRIES)
     if not there("go"):
         raise NotReady("Go is not on this server: install Go 1.26 or newer; with it the tools are built")
-    if build_all() != 0:
+    if build_all(extra) != 0:
         raise NotReady("the parts could not be built; run it again to go on from there")
 
 
@@ -65,6 +68,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "python": python,
     "ready": ready,
     "parts": parts,
+    "gvisor": lambda: parts("gvisor"),
     "way": lambda: print(way()),
     "login": login,
     "unlock": unlock,
@@ -73,7 +77,10 @@ VERBS: dict[str, Callable[..., None]] = {
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] not in VERBS or len(argv) != {"login": 3, "unlock": 2}.get(argv[0], 1):
-        print("usage: python3 -m machine python | ready | parts | way | login URL NAME | unlock STACK", file=sys.stderr)
+        print(
+            "usage: python3 -m machine python | ready | parts | gvisor | way | login URL NAME | unlock STACK",
+            file=sys.stderr,
+        )
         return 2
     try:
         VERBS[argv[0]](*argv[1:])

@@ -3,6 +3,7 @@
 Providers, node image, chart and images are fetched by pulumi, kind and the node themselves when they are needed.
 """
 
+import hashlib
 import io
 import tarfile
 import urllib.request
@@ -12,6 +13,7 @@ from machine.shell import NotReady, say
 
 PULUMI = "3.259.0"
 KIND = "0.32.0"
+GVISOR = "20250707.0"
 
 
 def tools(cache: Path) -> None:
@@ -28,6 +30,22 @@ def tools(cache: Path) -> None:
     if not (folder / "kind").exists():
         (folder / "kind").write_bytes(_get(f"https://kind.sigs.k8s.io/dl/v{KIND}/kind-linux-amd64"))
         (folder / "kind").chmod(0o755)
+
+
+def gvisor(cache: Path) -> None:
+    """Put gVisor's programs of the pinned release into `<cache>/tools`, unless they are there. Raises NotReady."""
+    base = f"https://storage.googleapis.com/gvisor/releases/release/{GVISOR}/x86_64"
+    for name in ("runsc", "containerd-shim-runsc-v1"):
+        target = cache / "tools" / name
+        if target.exists():
+            continue
+        body = _get(f"{base}/{name}")
+        if hashlib.sha512(body).hexdigest() != _get(f"{base}/{name}.sha512").decode().split()[0]:
+            raise NotReady(f"{base}/{name} is not what its makers published there: run this again")
+        fresh = target.with_name(f".{name}")
+        fresh.write_bytes(body)
+        fresh.chmod(0o755)
+        fresh.replace(target)
 
 
 def _get(url: str) -> bytes:

@@ -7,7 +7,7 @@ from machine.shell import NotReady, root, say, there, works
 # The program that proves a package installed, and the package. Debian and Ubuntu names.
 ALWAYS = {"dockerd": "docker.io", "chattr": "e2fsprogs", "rsync": "rsync", "git": "git", "openssl": "openssl"}
 DOCKER_CLIENT = {"docker": "docker-cli"}  # a package of its own since Debian 13
-FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm"}
+FOR_REGISTRIES = {"debootstrap": "debootstrap", "npm": "npm", "patch": "patch"}
 CRON = {"cron": "cron"}
 PYTHON = {"ensurepip": "python3-venv"}
 KERNEL_ZFS = {"zfs": "zfsutils-linux"}

@@ -50,10 +50,13 @@ def go_step(
     return Step(name, make, recipe=[GO / name], pins={"flags": flags, "tags": tags, "package": package})
 
 
-def go_build(shop: Workshop, folder: Path, package: str, out: Path, flags: str, tags: str = "") -> None:
-    """Build one static program, so that it runs in any image."""
+def go_build(
+    shop: Workshop, folder: Path, package: str, out: Path, flags: str, tags: str = "", toolchain: str | None = None
+) -> None:
+    """Build one static program, so that it runs in any image; by another Go than the server's where one is named."""
     build: Sequence[str | Path] = ["go", "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", "-o", out, package]
-    shop.run(build, cwd=folder, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"})
+    env = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+    shop.run(build, cwd=folder, env={**env, **({"GOTOOLCHAIN": toolchain} if toolchain else {})})
 
 
 def module_folder(shop: Workshop, folder: Path, module: str) -> Path:
@@ -145,14 +148,14 @@ TOOL_STEPS: list[Step] = [
 ]
 
 
-def link_tools(results: Mapping[str, Path], cache: Path) -> Path:
+def link_tools(results: Mapping[str, Path], cache: Path, programs: Mapping[str, Sequence[str]] = PROGRAMS) -> Path:
     """Put the server's programs into a folder for PATH, and Pulumi's plugins where it looks for them; the first folder.
 
     Hard links: pulumi takes a language host for its own only where both really lie in one folder.
     """
     tools = cache / "tools"
-    for step, programs in PROGRAMS.items():
-        for program in programs:
+    for step, names in programs.items():
+        for program in names:
             _link(results[step] / program, tools / program)
     for step, (program, plugin) in PLUGINS.items():
         _link(results[step] / program, cache / "pulumi" / "plugins" / plugin / program)

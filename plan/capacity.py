@@ -6,11 +6,12 @@ would be everybody's end. Figures of memory were measured with Kubernetes 1.34.4
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config.course import Course
 from config.faults import Fault, WrongConfiguration
 from config.types import Size
+from plan.runtime import overhead
 
 STUDENT_CLASS = "coursehub-student"  # the priority class of students' servers
 
@@ -47,10 +48,20 @@ OTHER = Pod(0.01, 0.5, Size(32 * _MI), Size(128 * _MI))  # a pod that does not s
 OTHERS = 4  # such pods in the hub's share: those of checks, and helpers of the chart
 
 
-def student_pod(course: Course) -> Pod:
-    """A student's server."""
+def student_server(course: Course) -> Pod:
+    """A student's server, as the course's file has it."""
     student = course.hub.student
     return Pod(student.cpu.guarantee, student.cpu.limit, student.memory.guarantee, student.memory.limit)
+
+
+def student_pod(course: Course) -> Pod:
+    """A student's server with the sandbox around it."""
+    server, more = student_server(course), overhead(course)
+    return replace(
+        server,
+        memory_guarantee=Size(server.memory_guarantee + more),
+        memory_limit=Size(server.memory_limit + more),
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from plan.homes import HOMES, admin_users, allowed_users
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
 from plan.parts import Parts
+from plan.runtime import pod_config, sandboxed
 from plan.start_command import scratch_mount, scratch_volume, start_command
 from plan.volumes import DATABASE, STATIC_CLASS
 
@@ -189,6 +190,7 @@ def _singleuser(course: Course, parts: Parts) -> Values:
             "extraVolumeMounts": [scratch_mount(), lab_mount()],
         },
         "cmd": start_command(),
+        **({"extraPodConfig": pod_config(course)} if sandboxed(course) else {}),
         # The chart's privileged init container blocks port 80 only; the network policy blocks the address.
         "cloudMetadata": {"blockWithIptables": False},
         **_NO_POLICY,

@@ -8,7 +8,7 @@ from typing import Any
 
 from config.course import Course
 from config.types import Size
-from plan.capacity import HUB, OTHER, OTHERS, PROXY, SPARE, STUDENT_CLASS, Pod, student_pod
+from plan.capacity import HUB, OTHER, OTHERS, PROXY, SPARE, STUDENT_CLASS, Pod, student_pod, student_server
 
 Spec = dict[str, Any]
 
@@ -40,7 +40,7 @@ def limit_range(course: Course) -> Spec:
 
     A student's server and the hub bring their own, except those of the node's disk.
     """
-    most = [student_pod(course), HUB, PROXY]
+    most = [student_server(course), HUB, PROXY]
     limits = {
         "type": "Container",
         "defaultRequest": _container(OTHER.cpu_guarantee, OTHER.memory_guarantee, _DISK_GUARANTEE),

@@ -8,6 +8,7 @@ from plan.homes import workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
 from plan.kind_config import kind_config
 from plan.parts import parts
+from plan.runtime import runtime_spec, sandboxed
 from plan.template import EMPTY
 from plan.volumes import database_spec
 
@@ -67,6 +68,7 @@ def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
         **homes,
         "cluster": ("kind", cluster_spec(course)),
         "node": ("node", node_spec(course)),
+        **({"runtime": ("runtime", runtime_spec(course))} if sandboxed(course) else {}),
     }
 
 

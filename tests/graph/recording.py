@@ -42,6 +42,7 @@ class _Answers(mocks.Mocks):
             "hub-secrets": DRAWN,
             "hub-certificate": '{"names": [], "certificate": "c1", "key": "k1"}',
             "homes-template": "{}",
+            "runtime-proof": "{}",
             "homes-workspaces": "{}",
         }
         match args.typ:
