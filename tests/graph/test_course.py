@@ -294,3 +294,30 @@ def test_a_wrong_configuration_registers_nothing() -> None:
         run_program(with_section(storage='{"pool": "-rf", "qota": "1Gi"}'))
     assert "storage.pool" in str(error.value)
     assert "did you mean quota?" in str(error.value)
+
+
+@pulumi.runtime.test
+def test_nobody_is_sent_into_a_sandbox_before_it_is_proven() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert "cluster-kind" in graph["runtime-proof"].needs
+        assert "runtime-proof" in graph["hub-release"].needs
+        # What holds in one node is proven anew in the next.
+        assert graph["runtime-proof"].inputs["triggers"] == graph["cluster-kind"].inputs["triggers"]
+
+    hub = '{"authentication": {"method": "dummy"}, "student": {"runtime": "gvisor"}}'
+    return run_program(with_section(hub=hub)).apply(check)
+
+
+@pulumi.runtime.test
+def test_a_sandbox_replaces_neither_cluster_nor_release() -> pulumi.Output[None]:
+    def check(graphs: list[dict[str, Registered]]) -> None:
+        before, after = graphs
+        assert set(after) - set(before) == {"runtime", "runtime-proof"}
+        assert {name for name in before if before[name].inputs != after[name].inputs} == {
+            # Fewer servers fit, and each is counted with its sandbox.
+            *("hub-release", "guardrails-quota-students", "guardrails-quota-course"),
+        }
+
+    hub = '{"authentication": {"method": "dummy"}, "student": {"runtime": "gvisor"}}'
+    first = run_program(DEV)
+    return pulumi.Output.all(first, run_program(with_section(hub=hub))).apply(check)
