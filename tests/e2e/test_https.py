@@ -51,7 +51,7 @@ def trusted(course: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def ada(course: Stack, trusted: str) -> Iterator[Student]:
     student = Student(URL, "ada")
-    student.session.verify = trusted
+    student.session.verify, student.session.trust_env = trusted, False
     student.log_in(course.output("password"))
     yield student
     student.stop_server()
