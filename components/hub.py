@@ -20,6 +20,7 @@ from plan import hubside
 from plan.homes import HOMES
 from plan.hub_values import (
     CERTIFICATE,
+    CLIENT_SECRET,
     KEY,
     NAMESPACE,
     PASSWORD,
@@ -62,6 +63,9 @@ class Hub(pulumi.ComponentResource):
         own = course.hub.authentication.password
         if own is not None:
             secrets[PASSWORD.name] = pulumi.Output.secret(own.get_secret_value())
+        if course.hub.authentication.oauth is not None:
+            client_secret = course.hub.authentication.oauth.client_secret
+            secrets[CLIENT_SECRET.name] = pulumi.Output.secret(client_secret.get_secret_value())
         if certificate is not None:
             secrets[CERTIFICATE.name] = pulumi.Output.from_input(certificate.certificate)
             secrets[KEY.name] = pulumi.Output.secret(certificate.key)

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 
 from config.homes import Homes, Participant
 from config.https import Https
+from config.login import Lti13, OAuth
 from config.network import Network
 from config.section import Section
 from config.types import (
@@ -157,12 +158,18 @@ class Student(Section):
 class Authentication(Section):
     """Who may log in, and how."""
 
-    method: Literal["native", "dummy"] = "native"
-    """`native`: accounts with passwords of their own. `dummy`: one password for all, in development only."""
+    method: Literal["native", "oauth", "lti13", "dummy"] = "native"
+    """`native`: accounts with passwords of their own. `oauth`: a login service of the university. `lti13`: a learning
+    platform. `dummy`: one password for all, in development only."""
+    oauth: OAuth | None = None
+    """The login service, for `oauth`."""
+    lti13: Lti13 | None = None
+    """The learning platform, for `lti13`."""
     password: SecretStr | None = None
     """The one password of `dummy`; drawn at random unless given. Set it with `pulumi config set --secret --path`."""
     allowed_users: tuple[UserName, ...] = ()
-    """Who may log in. Empty: with `dummy` everybody, with `native` those whom an admin lets in."""
+    """Who may log in. Empty: with `dummy` everybody, with `native` those whom an admin lets in, with `lti13` whom the
+    platform sends."""
     admin_users: tuple[UserName, ...] = ()
     """Who may see and stop all servers and let users in. With a roster they have homes too, in it or not."""
 

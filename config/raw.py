@@ -2,13 +2,15 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from config.course import Course
-from config.faults import check
+from config.faults import Fault, check
 from config.roster import with_roster
+
+_SECRET = ("hub", "authentication", "oauth", "clientSecret")
 
 
 def course_of(given: Mapping[str, Any], stack: str, secret: frozenset[str], folder: Path) -> Course:
@@ -23,7 +25,19 @@ def course_of(given: Mapping[str, Any], stack: str, secret: frozenset[str], fold
     if isinstance(identity, dict):
         identity.setdefault("name", stack)
     resolved, faults = with_roster(raw, folder, secret)
-    return check(resolved, secret, faults)
+    return check(resolved, secret, [*faults, *_readable(raw, secret)])
+
+
+def _readable(raw: Mapping[str, Any], secret: frozenset[str]) -> Iterator[Fault]:
+    """A secret that others gave us must not stand in a file that is kept under version control."""
+    found: Any = raw
+    for key in _SECRET:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if found is not None and _SECRET[0] not in secret:
+        path = ".".join(_SECRET)
+        yield Fault(
+            path, f"it stands readable in the stack's file: `pulumi config set --secret --path '{path}'` hides it"
+        )
 
 
 def _value(text: Any) -> Any:

@@ -218,7 +218,45 @@ def _the_address_speaks_https_too(course: Course) -> str | None:
     return None
 
 
+def _oauth_has_its_section(course: Course) -> str | None:
+    return _has_its_section(course, "oauth", "the login service's addresses, clientId and clientSecret")
+
+
+def _lti13_has_its_section(course: Course) -> str | None:
+    return _has_its_section(course, "lti13", "the platform's issuer, authorizeUrl and jwksUrl, and clientIds")
+
+
+def _has_its_section(course: Course, method: str, what: str) -> str | None:
+    authentication = course.hub.authentication
+    given = getattr(authentication, method) is not None
+    if authentication.method == method and not given:
+        return f"with the method {method} give {what}"
+    if given and authentication.method != method:
+        return f"the method is {authentication.method}: set it to {method}, or remove this"
+    return None
+
+
+def _accounts_elsewhere_need_an_address_with_https(course: Course) -> str | None:
+    method = course.hub.authentication.method
+    if method in ("oauth", "lti13") and not (course.hub.url or "").startswith("https:"):
+        return f"with {method} browsers are sent back here: set it to the address that students type, https://..."
+    return None
+
+
+def _a_login_service_knows_too_many(course: Course) -> str | None:
+    authentication = course.hub.authentication
+    if authentication.method == "oauth" and course.homes.mode != "roster" and not authentication.allowed_users:
+        return "whoever has an account at the login service would be let in: list who may, or set homes.mode: roster"
+    return None
+
+
 RULES = (
+    Rule(("hub.authentication.oauth", "hub.authentication.method"), _oauth_has_its_section),
+    Rule(("hub.authentication.lti13", "hub.authentication.method"), _lti13_has_its_section),
+    Rule(("hub.url", "hub.authentication.method"), _accounts_elsewhere_need_an_address_with_https),
+    Rule(
+        ("hub.authentication.allowedUsers", "hub.authentication.method", "homes.mode"), _a_login_service_knows_too_many
+    ),
     Rule(("hub.https.certificate", "hub.https.key", "hub.https.selfSigned"), _one_certificate),
     Rule(("hub.https.key", "hub.https.certificate"), _a_certificate_has_its_key),
     Rule(("hub.https.selfSigned", "course.environment"), _self_signed_only_in_development),

@@ -118,6 +118,14 @@ Url = Annotated[
         "an address without a path is needed, in lower-case letters, such as https://physics.example.org",
     ),
 ]
+Endpoint = Annotated[
+    str,
+    _name(
+        r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9]\d{0,4})?(/[A-Za-z0-9._~%/?=&-]*)?",
+        "an address that begins with https:// is needed, such as https://login.example.org/token",
+    ),
+]
+ClientName = Annotated[str, _name(r"[!-~]{1,255}", "letters, digits and signs without spaces, at most 255 characters")]
 ImageRef = Annotated[
     str,
     _name(

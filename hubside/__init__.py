@@ -7,7 +7,6 @@ from typing import Any
 
 from hubside.gate import guard_spawns
 from hubside.logins import guard_logins
-from hubside.native import CourseNative
 from hubside.spawner import CourseSpawner
 
 
@@ -16,5 +15,13 @@ def install(config: Any, settings: dict[str, Any]) -> None:
     guard_spawns(**settings["starts"])
     guard_logins(**settings["logins"])
     config.JupyterHub.spawner_class = CourseSpawner
-    if settings["authenticator"] == "native":
-        config.JupyterHub.authenticator_class = CourseNative
+    # Imported only if asked for: an image of one's own need not have all of them.
+    match settings["authenticator"]:
+        case "native":
+            from hubside.native import CourseNative
+
+            config.JupyterHub.authenticator_class = CourseNative
+        case "lti13":
+            from hubside.lti13 import CourseLti13
+
+            config.JupyterHub.authenticator_class = CourseLti13

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config.course import Authentication, Course
+from config.course import Course
+from config.login import Lti13, OAuth
 from config.types import Size
 from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod
 from plan.homes import HOMES, admin_users, allowed_users
@@ -35,6 +36,7 @@ CRYPT_KEY = SecretRef("crypt_key")
 PASSWORD = SecretRef("password")
 CERTIFICATE = SecretRef("certificate")  # not secret as such, but it comes as the key does
 KEY = SecretRef("key")
+CLIENT_SECRET = SecretRef("client_secret")
 
 # Servers that may be starting at a time; the others are told to try again. Measured on 2 cores: ten starts take 18 s.
 _STARTS_AT_ONCE = 32
@@ -116,7 +118,7 @@ def _authentication(course: Course) -> Values:
     }
     return {
         "JupyterHub": {
-            "authenticator_class": authentication.method,
+            "authenticator_class": _CLASSES.get(authentication.method, authentication.method),
             "cookie_secret": COOKIE_SECRET,
             "cookie_max_age_days": 7,
             "oauth_token_expires_in": 7 * _DAY,
@@ -126,8 +128,12 @@ def _authentication(course: Course) -> Values:
             **({"public_url": course.hub.url} if course.hub.url else {}),
         },
         "Authenticator": _without_empty(who),
-        **_method(authentication),
+        **_method(course),
     }
+
+
+# Where JupyterHub knows them by another name than ours. hubside/ puts its own in the place of `native` and `lti13`.
+_CLASSES = {"oauth": "generic-oauth", "lti13": "ltiauthenticator.lti13.auth.LTI13Authenticator"}
 
 
 def _headers(course: Course) -> Values:
@@ -143,9 +149,14 @@ def _headers(course: Course) -> Values:
     }
 
 
-def _method(authentication: Authentication) -> Values:
+def _method(course: Course) -> Values:
+    authentication = course.hub.authentication
     if authentication.method == "dummy":
         return {"DummyAuthenticator": {"password": PASSWORD}}
+    if authentication.oauth is not None:
+        return {"GenericOAuthenticator": _oauth(authentication.oauth, course.hub.url or "")}
+    if authentication.lti13 is not None:
+        return {"LTI13Authenticator": _lti13(authentication.lti13)}
     return {
         "NativeAuthenticator": {
             "open_signup": False,
@@ -154,6 +165,32 @@ def _method(authentication: Authentication) -> Values:
             "allowed_failed_logins": 5,
             "seconds_before_next_try": 300,
         }
+    }
+
+
+def _oauth(oauth: OAuth, url: str) -> Values:
+    return {
+        "login_service": "your university account",
+        "client_id": oauth.client_id,
+        "client_secret": CLIENT_SECRET,
+        "oauth_callback_url": f"{url}/hub/oauth_callback",
+        "authorize_url": oauth.authorize_url,
+        "token_url": oauth.token_url,
+        "userdata_url": oauth.userdata_url,
+        "username_claim": oauth.username_claim,
+        "scope": list(oauth.scopes),
+    }
+
+
+def _lti13(lti13: Lti13) -> Values:
+    return {
+        "issuer": lti13.issuer,
+        "client_id": list(lti13.client_ids),
+        "authorize_url": lti13.authorize_url,
+        "jwks_endpoint": lti13.jwks_url,
+        "username_key": lti13.username_claim,
+        # What a proxy in front of the hub says of it may be missing.
+        "uri_scheme": "https",
     }
 
 

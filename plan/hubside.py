@@ -7,7 +7,7 @@ from typing import Any
 from config.course import Course
 
 FOLDER = "/usr/local/etc/coursehub"
-FILES = ("__init__.py", "buckets.py", "gate.py", "logins.py", "native.py", "refusal.py", "spawner.py")
+FILES = ("__init__.py", "buckets.py", "gate.py", "logins.py", "lti13.py", "native.py", "refusal.py", "spawner.py")
 _SETTINGS = "COURSEHUB_SETTINGS"
 # Constant: what differs between courses comes as data, never as source.
 _CALL = f"""\

@@ -29,6 +29,16 @@ def next_steps(course: Course) -> str:
             f"Log in {who}, with the password that `make password` prints."
             " This is a development stack: let no students in."
         )
+    if course.hub.authentication.method == "oauth":
+        return (
+            f"Register {url(course)}/hub/oauth_callback as a callback at the login service; then students log in at"
+            f" {url(course)}."
+        )
+    if course.hub.authentication.method == "lti13":
+        return (
+            f"Register the hub as a tool in the learning platform, with {url(course)}/hub/lti13/oauth_login for logins"
+            f" and {url(course)}/hub/lti13/oauth_callback as redirect; then students start it from their course."
+        )
     return (
         f"Sign up at {url(course)}/hub/signup as {admin_users(course)[0]}, then let students in at"
         f" {url(course)}/hub/authorize."

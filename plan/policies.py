@@ -7,6 +7,7 @@ are judged after the translation of services: the API server is the node's addre
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from config.course import Course
 from plan.hub_values import NAMESPACE
@@ -101,8 +102,26 @@ def flows(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
         Flow(STUDENT, DNS, _NAMES, "the hub's name, and names of the internet where that is open"),
         Flow(DNS, api, ("TCP/6443",), "the names of services"),
         Flow(PROVISIONER, api, ("TCP/6443",), "volumes for claims"),
+        *(
+            Flow(HUB, ANYWHERE, (f"TCP/{port}",), "the login service or learning platform: who somebody is")
+            for port in _login_ports(course)
+        ),
+        *_names_of_the_internet(course),
         *_internet(course, addresses),
     )
+
+
+def _login_ports(course: Course) -> list[int]:
+    """Where the hub itself asks who somebody is; browsers find their own way."""
+    oauth, lti13 = course.hub.authentication.oauth, course.hub.authentication.lti13
+    asked = [*([oauth.token_url, oauth.userdata_url] if oauth else []), *([lti13.jwks_url] if lti13 else [])]
+    return sorted({urlsplit(address).port or 443 for address in asked})
+
+
+def _names_of_the_internet(course: Course) -> tuple[Flow, ...]:
+    if course.network.internet == "none" and not _login_ports(course):
+        return ()
+    return (Flow(DNS, ANYWHERE, _NAMES, "names of the internet, from the server's own name servers"),)
 
 
 def _internet(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
@@ -114,10 +133,7 @@ def _internet(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
         if network.internet == "ranges"
         else [Block("the internet", "0.0.0.0/0", _not_the_internet(course, addresses))]
     )
-    return (
-        Flow(DNS, ANYWHERE, _NAMES, "names of the internet, from the server's own name servers"),
-        *(Flow(STUDENT, block, _WEB, "packages, data and git") for block in blocks),
-    )
+    return tuple(Flow(STUDENT, block, _WEB, "packages, data and git") for block in blocks)
 
 
 def _not_the_internet(course: Course, addresses: Addresses) -> tuple[str, ...]:
