@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,9 @@ def accounts(text: str) -> tuple[float, int]:
 
 def observe(want: Want) -> dict[str, Any]:
     """Whether the runtime was proven in this very node, as it is now."""
-    if docker.refusal() or not docker.exists(want.node):
+    if docker.refusal():
+        return {"proven": False}  # the cluster's unit tells
+    if not docker.exists(want.node):
         return {"proven": False, "drift": [f"{want.runtime} goes into {want.node} once that is there"]}
     if not _running(want):
         return {"proven": False, "drift": []}  # the cluster's unit starts it; the files in it stay
@@ -278,7 +280,7 @@ def _pod(want: Want) -> dict[str, Any]:
     return {**pod, "spec": {**pod["spec"], "runtimeClassName": want.runtime_class["metadata"]["name"]}}
 
 
-def _until(want: Want, otherwise: str, there: Any) -> None:
+def _until(want: Want, otherwise: str, there: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while not there():
         ended = _exit_code(want)

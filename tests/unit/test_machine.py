@@ -1,11 +1,12 @@
 """What is decided about a server before anything is done to it: facts in, decisions out."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from machine import engine, packages, runc_without_sys_resource, zfs
+from machine import engine, makers, packages, runc_without_sys_resource, zfs
 from machine.shell import NotReady
 from machine.way import MAKERS, way
 
@@ -133,3 +134,12 @@ def test_a_container_is_asked_for_all_capabilities_but_one(tmp_path: Path, monke
     }
     assert json.loads(process.read_text()) == {"args": ["sh"], "capabilities": left}
     assert executed == [["runc", *command] for command in commands]
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"), [(b"program", True), (b"programs", False), (b"", False)], ids=["whole", "another", "empty"]
+)
+def test_a_program_is_taken_only_with_its_makers_checksum(body: bytes, taken: bool) -> None:
+    published = f"{hashlib.sha512(b'program').hexdigest()}  runsc\n"
+    assert makers.is_published(body, published) is taken
+    assert not makers.is_published(body, "")

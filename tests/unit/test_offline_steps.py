@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from offline.__main__ import EXTRA, main
 from offline.images import IMAGE_STEPS
 from offline.parts import TOOL_STEPS, link_tools
 from offline.steps import BuildError, Step, Workshop, build, keys
@@ -124,3 +125,15 @@ def test_programs_and_plugins_are_put_where_they_are_looked_for(tmp_path: Path) 
     assert (tools / "pulumi").read_text() == "pulumi"
     plugin = cache / "pulumi" / "plugins" / "resource-command-v1.2.1" / "pulumi-resource-command"
     assert plugin.read_text() == "pulumi-resource-command"
+
+
+def test_what_few_courses_want_is_built_only_when_asked_for() -> None:
+    usual = {step.name for step in [*TOOL_STEPS, *IMAGE_STEPS]}
+    assert EXTRA
+    assert not usual & set(EXTRA)
+    assert not {need for step in [*TOOL_STEPS, *IMAGE_STEPS] for need in step.needs} & set(EXTRA)
+
+
+def test_a_part_that_there_is_not_is_told_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gvizor"]) == 2
+    assert "there is no part gvizor: gvisor can be asked for" in capsys.readouterr().err
