@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 from plan.policies import NAMES
 from tests.graph.recording import Registered, run_program
@@ -150,6 +151,41 @@ def test_the_stack_makes_a_certificate_once_and_keeps_it_encrypted() -> pulumi.O
         assert manual == {"cert": "c1", "key": "k1"}
 
     return run_program(with_https('{"selfSigned": true}')).apply(check)
+
+
+OAUTH = {
+    "clientId": "hub",
+    "clientSecret": "s1",
+    "authorizeUrl": "https://login.example.org/authorize",
+    "tokenUrl": "https://login.example.org/token",
+    "userdataUrl": "https://login.example.org/userinfo",
+}
+
+
+def with_oauth() -> dict[str, Any]:
+    authentication = {"method": "oauth", "oauth": OAUTH, "allowedUsers": ["ada"]}
+    return with_section(hub=json.dumps({"url": "https://hub.example.org", "authentication": authentication}))
+
+
+@pulumi.runtime.test
+def test_the_secret_of_a_login_service_reaches_the_hub_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        values = graph["hub-release"].inputs["values"]
+        assert values[rpc._special_sig_key] == rpc._special_secret_sig, "encrypted in the state"
+        config = values["value"]["hub"]["config"]
+        assert config["GenericOAuthenticator"]["client_secret"] == "s1"
+        assert [name for name, made in graph.items() if '"s1"' in json.dumps(made.inputs)] == ["hub-release"]
+
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", '["coursehub:hub"]')
+    return run_program(with_oauth()).apply(check)
+
+
+def test_a_secret_that_stands_readable_in_the_stacks_file_registers_nothing() -> None:
+    with pytest.raises(pulumi.RunError, match="nothing was changed") as error:
+        run_program(with_oauth())
+    assert "hub.authentication.oauth.clientSecret: it stands readable" in str(error.value)
 
 
 def test_a_certificate_that_cannot_be_read_registers_nothing() -> None:
