@@ -249,6 +249,11 @@ class Course(Section):
         return "https" if self.hub.https else "http"
 
     @property
+    def browsers_speak_https(self) -> bool:
+        """Whether browsers reach the hub by HTTPS alone: at its own port, or at that of a proxy in front of it."""
+        return self.hub.https is not None or (self.hub.url or "").startswith("https:")
+
+    @property
     def cluster_name(self) -> str:
         """The kind cluster's name."""
         return self.cluster.name or f"coursehub-{self.course.name}"

@@ -202,8 +202,7 @@ def _self_signed_only_in_development(course: Course) -> str | None:
 
 def _passwords_are_not_sent_in_plain_text(course: Course) -> str | None:
     open_to_others = not course.cluster.listen_address.is_loopback
-    behind_https = course.hub.https or (course.hub.url or "").startswith("https:")
-    if course.course.environment == "production" and open_to_others and not behind_https:
+    if course.course.environment == "production" and open_to_others and not course.browsers_speak_https:
         return (
             "passwords would cross the network readable: give hub.https; or, behind a proxy that speaks HTTPS, set this"
             " to 127.0.0.1, or hub.url to the proxy's address, https://..."

@@ -124,7 +124,11 @@ def _authentication(course: Course) -> Values:
             "oauth_token_expires_in": 7 * _DAY,
             # A semester at most, for tokens that students make themselves.
             "token_expires_in_max_seconds": 180 * _DAY,
-            "tornado_settings": {"headers": _headers(course)},
+            "tornado_settings": {
+                "headers": _headers(course),
+                # JupyterHub sees to it that a login is never sent without HTTPS; so its `_xsrf` is not either.
+                **({"cookie_options": {"secure": True}} if course.browsers_speak_https else {}),
+            },
             **({"public_url": course.hub.url} if course.hub.url else {}),
         },
         "Authenticator": _without_empty(who),
@@ -138,8 +142,7 @@ _CLASSES = {"oauth": "generic-oauth", "lti13": "ltiauthenticator.lti13.auth.LTI1
 
 def _headers(course: Course) -> Values:
     """No other site may show the hub in a frame, guess what a file is, or learn addresses of pages."""
-    https, url = course.hub.https, course.hub.url or ""
-    lasting = https.certificate if https else url.startswith("https:")
+    lasting = course.browsers_speak_https and not (course.hub.https and course.hub.https.self_signed)
     return {
         "Content-Security-Policy": "frame-ancestors 'self'",
         "X-Content-Type-Options": "nosniff",
