@@ -216,7 +216,7 @@ def _lacking(want: Want) -> str:
 
 def _digest(want: Want) -> str:
     """Of all that decides whether a proof still holds."""
-    digest = hashlib.sha256(json.dumps([want.runtime_class, want.image, _RUNSC_TOML]).encode())
+    digest = hashlib.sha256(json.dumps([want.runtime_class, want.image, _RUNSC_TOML], sort_keys=True).encode())
     if want.runtime == "gvisor":
         for program in _programs():
             digest.update(program.read_bytes())
