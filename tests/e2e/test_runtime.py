@@ -167,7 +167,6 @@ def test_after_a_restart_of_the_node_it_is_there_and_proven(course: Stack, ada: 
     docker("restart", NODE)
     course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
     wait_for_login(URL, "ada", course.output("password"))
-    ada.stop_server()
-    ada.start_server()
+    ada.start_server()  # it came back by itself: this waits until the hub has found it again
     assert ada.run_cell(KERNEL).strip() != Path("/proc/version").read_text().strip()
     assert ada.read_file("work.txt") == "mine"
