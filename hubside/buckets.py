@@ -20,6 +20,10 @@ class Buckets:
         level = self._level(name)
         return 0 if level >= 1 else math.ceil((1 - level) * self._seconds)
 
+    def is_full(self, name: str) -> bool:
+        """Whether `name` took none lately."""
+        return self._level(name) >= self._burst
+
     def take(self, name: str) -> int:
         """Take a token; the seconds to wait where there is none. To knock in vain costs nothing."""
         if seconds := self.wait(name):
@@ -29,6 +33,10 @@ class Buckets:
         while len(self._levels) > _MOST_NAMES:
             self._levels.popitem(last=False)
         return 0
+
+    def give_back(self, name: str) -> None:
+        """Put one token back."""
+        self._levels[name] = (min(float(self._burst), self._level(name) + 1), self._clock())
 
     def fill(self, name: str) -> None:
         """Forget what `name` took."""

@@ -140,8 +140,23 @@ def test_a_right_password_gives_the_tokens_back(logins: Any) -> None:
 def test_a_class_behind_one_address_has_twenty_times_as_many(logins: Any) -> None:
     for number in range(40):
         assert asyncio.run(logins(f"student{number}", "wrong")) is None
-    assert refused(logins("student40", "wrong")).status_code == 429
-    assert asyncio.run(logins("student40", "right", "198.51.100.1")) == "student40"
+    assert refused(logins("student39", "wrong")).status_code == 429
+    assert asyncio.run(logins("student39", "right", "198.51.100.1")) == "student39"
+
+
+def test_a_class_that_logs_in_takes_nothing_from_its_address(logins: Any) -> None:
+    for number in range(100):
+        assert asyncio.run(logins(f"student{number}", "right"))
+    asyncio.run(logins("ada", "wrong"))
+    assert asyncio.run(logins("ada", "right")) == "ada"
+
+
+def test_one_who_guesses_without_a_pause_keeps_nobody_else_out(logins: Any) -> None:
+    """Behind a node port all have one address."""
+    for number in range(200):
+        asyncio.run(logins(f"invented{number}", "wrong"))
+    assert refused(logins("invented199", "wrong")).status_code == 429
+    assert asyncio.run(logins("ada", "right")) == "ada"
 
 
 def answer(message: str) -> str:
