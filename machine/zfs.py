@@ -16,9 +16,7 @@ _START_SECONDS = 30
 def ready() -> None:
     """Have a ZFS that answers, with every dataset mounted. Raises NotReady."""
     answers = works(["zpool", "list"])
-    dead = dead_mounts(Path("/proc/self/mountinfo").read_text(), is_dead)
-    for mount in dead:  # before a new daemon mounts over them
-        root(["umount", "-l", mount])
+    dead = _forget_dead_mounts()  # before a new daemon mounts over them
     if not answers:
         _start()
     if dead or not answers:
@@ -27,15 +25,26 @@ def ready() -> None:
         root(["zfs", "mount", "-a"])
 
 
+def _forget_dead_mounts() -> bool:
+    """Take away what a zfs-fuse that died left mounted; whether there was something."""
+    found = False
+    while dead := dead_mounts(Path("/proc/self/mountinfo").read_text(), is_dead):
+        # The outermost takes all below it along. Those could not be named: once the kernel's memory of a path is an
+        # hour old, it asks the daemon that is gone about every folder on the way.
+        root(["umount", "-l", dead[0]])
+        found = True
+    return found
+
+
 def dead_mounts(mountinfo: str, dead: Callable[[str], bool]) -> list[str]:
-    """The mounts that a zfs-fuse left behind when it died, deepest first. Read from proc(5) mountinfo."""
+    """The mounts that a zfs-fuse left behind when it died, outermost first. Read from proc(5) mountinfo."""
     found = []
     for line in mountinfo.splitlines():
         fields = line.split(" ")
         kind, source = fields[fields.index("-") + 1 :][:2]
         if (kind == "fuse.zfs" or (kind, source) == ("fuse", "kstat")) and dead(fields[4]):
             found.append(fields[4])
-    return sorted(found, key=lambda path: path.count("/"), reverse=True)
+    return sorted(found, key=lambda path: path.count("/"))
 
 
 def is_dead(mount: str) -> bool:

@@ -105,11 +105,11 @@ def test_only_nodes_that_see_a_dead_mount_are_restarted() -> None:
     assert engine.blind(nodes, lambda path: False) == []
 
 
-def test_dead_mounts_go_deepest_first_and_others_stay() -> None:
+def test_dead_mounts_go_outermost_first_and_others_stay() -> None:
     assert zfs.dead_mounts(MOUNTS, lambda mount: mount != "/pool/alive") == [
-        "/pool/course/homes/alice",
-        "/pool/course",
         "/zfs-kstat",
+        "/pool/course",
+        "/pool/course/homes/alice",
     ]
 
 
