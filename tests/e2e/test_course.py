@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from host.listing import listing
 from machine.locks import forget_dead_locks
 from machine.login import wait_for_login
 from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker, inspect, machine_state, state_text
@@ -237,12 +238,20 @@ def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) ->
 
 
 def test_destroy_removes_the_cluster_and_keeps_the_work(stack: Stack) -> None:
+    ada(stack).stop_server()
+    dataset, files = _guid(), listing(Path("/", DATASET))
     said = stack.must("destroy", "--yes", "--skip-preview")
     assert f"kept {DATASET}" in said
     assert NODE not in docker("ps", "-a", "--format", "{{.Names}}")
     assert not (Path.home() / ".kube" / f"coursehub-{NAME}.yaml").exists()
     (found,) = Path("/", DATASET).rglob("notes.txt")
     assert found.read_text() == "first lecture"
+    assert (_guid(), listing(Path("/", DATASET))) == (dataset, files)
+
+
+def _guid() -> str:
+    """What tells a dataset from another of the same name."""
+    return zfs("zfs", "get", "-Hp", "-o", "value", "guid", DATASET)
 
 
 def test_the_next_up_gives_the_student_the_work_back(stack: Stack) -> None:

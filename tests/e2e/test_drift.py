@@ -15,12 +15,13 @@ URL = f"http://127.0.0.1:{PORT}"
 COURSE = f"{POOL}/userdata"
 CLUSTER = f"coursehub-{NAME}"
 NODE = f"{CLUSTER}-control-plane"
+ROSTER = [{"name": "ada", "role": "staff"}, {"name": "grace"}]
 
 
 @pytest.fixture(scope="module")
 def course(stack: Stack) -> Iterator[Stack]:
-    """The tests' course, with two students, one of whom has work."""
-    stack.configure(homes={"mode": "roster", "budget": 24 << 20, "roster": [{"name": "ada"}, {"name": "grace"}]})
+    """The tests' course, with two of the roster, one of whom has work."""
+    stack.configure(homes={"mode": "roster", "budget": 24 << 20, "roster": ROSTER})
     done = stack.up()
     assert done.returncode == 0, done.stdout
     wait_for_login(URL, "ada", stack.output("password"))
@@ -84,6 +85,7 @@ def test_a_cluster_deleted_by_hand_is_made_anew_with_students_work_and_users(cou
     student = logged_in(course)
     assert student.read_file("work.txt") == "mine"
     assert student.is_known_by(token)
+    assert student.hub("GET", "/user").json()["admin"] is True
     nothing_is_left_to_do(course)
 
 
