@@ -293,7 +293,7 @@ def test_an_address_with_a_password_is_told_to_be_without_it() -> None:
     assert "such as https://hub.jupyter.org/helm-chart/" in found
 
 
-WRONG = ("", "a b;", -1, 1.5, 10**9, True, [], [{}], [-1], {}, {"a": 1})
+WRONG: tuple[Any, ...] = ("", "a b;", -1, 1.5, 10**9, True, [], [{}], [-1], {}, {"a": 1})
 
 
 @pytest.mark.parametrize("path", [path for path, _ in keys(Course.model_json_schema(by_alias=True))])
