@@ -5,9 +5,15 @@ also the sandbox for courses that ask for it, `way` tells where those come from,
 can log in, `unlock STACK` forgets a killed pulumi.
 """
 
+import sys
+
+from machine.server import refusal
+
+if reason := refusal():  # before imports that an old Python does not understand
+    sys.exit(f"this server is not ready: {reason}")
+
 import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
