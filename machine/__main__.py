@@ -93,6 +93,9 @@ def main(argv: list[str]) -> int:
     except NotReady as error:
         print(f"this server is not ready: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: run it again, it goes on from there", file=sys.stderr)
+        return 130
     return 0
 
 
