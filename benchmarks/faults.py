@@ -4,8 +4,8 @@
 
 Each try notes the hash of every file in every home, has the accident, runs what `make up` runs once, and then asks: did
 it succeed, can a student log in, does the next `up` find nothing to do, is every hash the same? Of an archive it is
-asked whether one more run finishes it, and whether it is told from a damaged one. An accident that came too late, as
-what was to be killed had ended, is no try: it is had again. Ends with 1 if anything was not recovered, a byte was lost,
+asked whether one more run finishes it, and whether it is told from a damaged one. An accident that did not hit, as what
+was to be killed had ended, is no try: it is had again. Ends with 1 if anything was not recovered, a byte was lost,
 or an accident could not be had as often as asked. Uses cluster, pool and ports of the tests. It kills this server's
 Docker and zfs-fuse: run it where nothing else needs them.
 """
@@ -37,7 +37,7 @@ COURSE = f"{POOL}/userdata"
 NODE = f"coursehub-{NAME}-control-plane"
 STUDENTS = tuple(f"student{number:02}" for number in range(10))
 FILES, MOST_BYTES = 5, 200_000  # in each home
-MOST_MISSES = 4  # accidents that came too late, for each try that is asked for
+MOST_MISSES = 4  # accidents that do not hit, for each try that is asked for
 SNAPSHOTS = {"hourly": 24, "daily": 14, "weekly": 26}  # how many are kept
 
 
@@ -272,7 +272,8 @@ def broken_off_archive(course: Course) -> bool:
     time.sleep(course.chance.uniform(0.5, 5))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(writing.pid, signal.SIGKILL)
-    return was_killed(writing)
+    file = Path(course.archive.spec["file"])
+    return was_killed(writing) and file.with_name(f"{file.name}.partial").exists()
 
 
 def archive_is_whole(course: Course) -> str:
@@ -358,7 +359,7 @@ class Try:
 
     def __str__(self) -> str:
         if not self.counts:
-            return "came too late, once more"
+            return "did not hit, once more"
         return f"{'NOT MENDED' if self.trouble else 'mended'}, {self.lost} bytes lost"
 
 
@@ -387,7 +388,7 @@ def one_try(course: Course, fault: Fault) -> Try:
 
 
 def had(course: Course, name: str, fault: Fault, tries: int) -> Row:
-    """Have an accident until it hit so many times, or came too late too often. Raises SystemExit if all is broken."""
+    """Have an accident until it hit so many times, or missed too often. Raises SystemExit if all is broken."""
     results: list[Try] = []
     counted: Sequence[Try] = ()
     while len(counted) < tries and len(results) < tries * (1 + MOST_MISSES):
