@@ -27,7 +27,7 @@ from tests.e2e.student import LoginRefusedError, Student
 
 URL = f"http://127.0.0.1:{PORT}"
 HEAD_START = 20  # seconds for the attacker's server to start and the attack to begin
-ROUND_SECONDS = 40  # that an attack lasts for each round, besides
+ROUND_SECONDS = 50  # that an attack lasts for each round, besides
 GUESSERS = 8
 
 # What every attack by a program begins with. `goes_on` is asked all the time: it also says something now and then, as
@@ -247,9 +247,12 @@ class Row:
         """The line of the table."""
         starts = f"{self.waits.start:>7.1f}s{self.waits.start / rest.start:>9.2f}"
         cells = f"{self.waits.cell:>7.1f}s{self.waits.cell / rest.cell:>9.2f}"
-        last = self.read[-1] if self.read else "nothing"
-        told = next((line for line in self.read if self.refusal and self.refusal in line), last)
-        return f"{self.name:<28}{starts}{cells}{self.share:>7.0%}  {len(self.read)} answers, {told[-100:]}"
+        return f"{self.name:<28}{starts}{cells}{self.share:>7.0%}  {len(self.read)} answers, {self._told()}"
+
+    def _told(self) -> str:
+        """The refusal, or else what the attacker read last."""
+        refusals = [line[line.index(self.refusal) :] for line in self.read if self.refusal in line]
+        return refusals[-1][:100] if refusals else self.read[-1][-100:] if self.read else "nothing"
 
     @property
     def refusal(self) -> str:
