@@ -5,7 +5,7 @@ STACK ?= dev
 PYTHON ?= python3
 ENV := . ./env.sh &&
 
-.PHONY: help up preview down password ready parts test check quick clean
+.PHONY: help up preview down password ready parts test check quick lock clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -45,6 +45,13 @@ check: .venv/ready ## try, from a pod like a student's, who can talk to whom in 
 quick: .venv/dev ## the quick tests alone: style, types, unit and graph
 	@$(ENV) ruff check . && ruff format --check . && mypy . && python -m pytest tests/unit tests/graph
 
+lock: ## write requirements.lock anew: what pip takes today for requirements.txt and requirements-dev.txt
+	@$(PYTHON) -m venv .venv/lock
+	@.venv/lock/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@{ head -1 requirements.lock; .venv/lock/bin/pip freeze; } > .venv/requirements.lock
+	@mv .venv/requirements.lock requirements.lock
+	@rm -rf .venv/lock
+
 clean: ## forget the virtual environment; state, tools and students' work stay
 	@rm -rf .venv
 
@@ -57,14 +64,14 @@ stack: .venv/ready
 	  way=$$($(PYTHON) -m machine way); pulumi config set parts "$$way" --stack $(STACK); \
 	  echo "wrote coursehub:parts: $$way into Pulumi.$(STACK).yaml"; }
 
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt requirements.lock
 	@$(PYTHON) -m machine python
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
 	@touch $@
 
 .venv/dev: .venv/ready requirements-dev.txt requirements-checkov.txt
-	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
 	@$(PYTHON) -m venv .venv/checkov
 	@.venv/checkov/bin/pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
 	@touch $@

@@ -2,26 +2,23 @@
 
 import pulumi
 
-from components.capacity import on_this_server
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.guardrails import Guardrails
-from components.https import read_certificate
 from components.hub import Hub
-from components.materials import template_version
+from components.looks import look
 from components.runtime import Runtime
 from components.workspaces import Workspaces
 from config.load import load
 from plan.next_steps import here, next_steps, somebody, url
 from plan.runtime import sandboxed
 
-course = on_this_server(load())
-certificate = read_certificate(course)
-version = template_version(course)
+found = look(load())
+course = found.course
 
 dataset = Dataset("dataset", storage=course.storage)
 roster = course.homes.mode == "roster"
-workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
+workspaces = Workspaces("homes", course=course, version=found.version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, dataset=dataset)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
 runtime = Runtime("runtime", course=course, cluster=cluster) if sandboxed(course) else None
@@ -32,7 +29,7 @@ hub = Hub(
     cluster=cluster,
     guardrails=guardrails,
     workspaces=workspaces,
-    certificate=certificate,
+    certificate=found.certificate,
     runtime=runtime,
 )
 

@@ -3,7 +3,8 @@
     python -m benchmarks.up [rounds]
 
 By hand is what a patient admin would type: zfs, kind and helm with the very same configuration, nothing checked.
-Uses cluster, pool and ports of the tests, and takes all of it away at the end.
+Ends with 1 where `pulumi up` takes more than 1.25 times as long. Uses cluster, pool and ports of the tests, and takes
+all of it away at the end.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +28,8 @@ from plan.kind_config import kind_config
 from plan.parts import parts
 from plan.volumes import DATABASE
 from tests.e2e.conftest import ROOT, Stack, forget_course, fresh_stack
+
+MOST = 1.25  # times as long as by hand
 
 
 def helm(folder: Path) -> str:
@@ -97,8 +101,8 @@ def seconds_by_up() -> float:
         return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure in turns and print."""
+def main() -> int:
+    """Measure in turns and print; 1 if `pulumi up` takes too long."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.up", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("rounds", nargs="?", type=int, default=3)
     rounds = parser.parse_args().rounds
@@ -111,7 +115,10 @@ def main() -> None:
             print(f"round {number}: by hand {hand[-1]:.1f} s, pulumi up {up[-1]:.1f} s", flush=True)
     ratio = statistics.median(up) / statistics.median(hand)
     print(f"median: by hand {statistics.median(hand):.1f} s, pulumi up {statistics.median(up):.1f} s, {ratio:.2f} x")
+    if ratio > MOST:
+        print(f"that is more than {MOST} x", file=sys.stderr)
+    return 1 if ratio > MOST else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

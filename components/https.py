@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import pulumi
 
 from components.host_command import host_command
 from config.course import Course
+from config.faults import Fault, WrongConfiguration
 from plan.server import certificate_spec
 
 
@@ -24,13 +26,13 @@ class Certificate:
 def read_certificate(course: Course) -> Certificate | None:
     """The certificate that the course names; None where it names none. The key is shown nowhere.
 
-    Raises pulumi.RunError where a file cannot be read, the two do not belong together, or a browser would refuse the
+    Raises WrongConfiguration where a file cannot be read, the two do not belong together, or a browser would refuse the
     certificate for the hub's address: it is for another name, has ended or has not begun.
     """
     https = course.hub.https
     if https is None or https.certificate is None or https.key is None:
         return None
-    found = Certificate(_text("certificate", https.certificate), _text("key", https.key))
+    found = Certificate(**_texts({"certificate": https.certificate, "key": https.key}))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # Without a way to ask: a key with a password is refused.
@@ -52,12 +54,17 @@ def make_certificate(name: str, course: Course, parent: pulumi.Resource) -> dict
     return {"certificate": made["certificate"], "key": made["key"]}
 
 
-def _text(key: str, path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise _fault(key, f"{path} cannot be read: {said}") from None
+def _texts(paths: Mapping[str, str]) -> dict[str, str]:
+    found, faults = {}, []
+    for key, path in paths.items():
+        try:
+            found[key] = Path(path).read_text()
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else "it is no text"
+            faults.append(Fault(f"hub.https.{key}", f"{path} cannot be read: {said}"))
+    if faults:
+        raise WrongConfiguration(faults)
+    return found
 
 
 def _refusal(server: ssl.SSLContext, certificate: str, host: str | None) -> str:
@@ -81,5 +88,5 @@ def _refusal(server: ssl.SSLContext, certificate: str, host: str | None) -> str:
     return ""
 
 
-def _fault(key: str, reason: str) -> pulumi.RunError:
-    return pulumi.RunError(f"the configuration has 1 fault; nothing was changed:\n  - hub.https.{key}: {reason}")
+def _fault(key: str, reason: str) -> WrongConfiguration:
+    return WrongConfiguration([Fault(f"hub.https.{key}", reason)])

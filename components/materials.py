@@ -1,7 +1,5 @@
 """The course's materials as the program sees them: a change of their content changes the graph."""
 
-import pulumi
-
 from components.drift import ROOT
 from config.course import Course
 from config.faults import Fault, WrongConfiguration
@@ -12,7 +10,7 @@ from plan.template import version
 def template_version(course: Course) -> str:
     """The name of the version of the template that new homes start from; reads a folder of materials for it.
 
-    Raises pulumi.RunError with all faults of the folder, in the words of a wrong configuration.
+    Raises WrongConfiguration with all faults of the folder.
     """
     folder = course.homes.template.folder
     if folder is None:
@@ -29,5 +27,5 @@ def template_version(course: Course) -> str:
     return version(course.homes.template, materials.digest)
 
 
-def _faults(*reasons: str) -> pulumi.RunError:
-    return pulumi.RunError(str(WrongConfiguration(Fault("homes.template.folder", reason) for reason in reasons)))
+def _faults(*reasons: str) -> WrongConfiguration:
+    return WrongConfiguration(Fault("homes.template.folder", reason) for reason in reasons)

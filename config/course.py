@@ -12,6 +12,9 @@ from config.network import Network
 from config.section import Section
 from config.types import (
     Address,
+    ChartReference,
+    ChartRepository,
+    ChartVersion,
     ClusterName,
     Cores,
     Count,
@@ -201,12 +204,13 @@ class Throttle(Section):
 class Hub(Section):
     """The JupyterHub release."""
 
-    chart: str | None = Field(default=None, min_length=1)
-    """The chart's name, path or oci:// reference; the official one, or that of `parts`, unless given."""
-    version: str | None = Field(default=None, min_length=1)
-    """The chart's exact version."""
-    repository: str | None = Field(default=None, pattern=r"^https://\S+$")
-    """The chart's repository, where `chart` is a name."""
+    chart: ChartReference | None = None
+    """The chart's name, path (with / or ./ first) or oci:// reference; the official one, or that of `parts`, unless
+    given."""
+    version: ChartVersion | None = None
+    """The chart's exact version; needed where `chart` is a name or oci:// reference."""
+    repository: ChartRepository | None = None
+    """The chart's repository, where `chart` is a name: https://, without a password."""
     images: Images = Images()
     url: Url | None = None
     """What students type to reach the hub, where that is not the server's own address and port: its name, or that of a

@@ -43,8 +43,8 @@ def check(raw: Mapping[str, Any], secret_sections: frozenset[str] = frozenset(),
     also those of rules over several keys.
     """
     faults, unsound = _key_faults(raw, secret_sections)
+    unsound |= {fault.path for fault in known}
     faults = [*known, *faults]
-    unsound |= {fault.path for fault in faults}
     course = _course_without(raw, unsound)
     for rule in RULES if course else ():
         broken = None if any(_touches(key, unsound) for key in rule.keys) else rule.broken(course)  # type: ignore[arg-type]
@@ -60,8 +60,13 @@ def _key_faults(raw: Mapping[str, Any], secret_sections: frozenset[str]) -> tupl
         Course.model_validate(raw)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        return [_fault(detail, secret_sections) for detail in details], {_dotted(d["loc"]) for d in details}
+        return [_fault(detail, secret_sections) for detail in details], {_dotted(_unsound(d)) for d in details}
     return [], set()
+
+
+def _unsound(detail: ErrorDetails) -> tuple[int | str, ...]:
+    """What cannot be relied on: a key, or the section that lacks one."""
+    return detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"]
 
 
 def _course_without(raw: Mapping[str, Any], unsound: set[str]) -> Course | None:
@@ -105,7 +110,7 @@ def _fault(detail: ErrorDetails, secret_sections: frozenset[str]) -> Fault:
         return Fault(_dotted(loc), _unknown(loc))
     if kind == "missing":
         return Fault(_dotted(loc), "this key is needed here; add it")
-    # The address of a repository may hold a password.
+    # An address may hold a password.
     shown = "" if loc[0] in secret_sections or kind == "address" else _shown(loc, detail["input"])
     return Fault(_dotted(loc), reason(detail), shown)
 
@@ -137,12 +142,18 @@ def reason(detail: ErrorDetails) -> str:
             return "a text is needed"
         case "tuple_type":
             return "a list is needed"
+        case "float_type" | "float_parsing" | "finite_number":
+            return "a number is needed, such as 0.5"
+        case "greater_than":
+            return f"more than {context['gt']} is needed"
         case "greater_than_equal":
             return f"at least {context['ge']} is needed"
         case "less_than_equal":
             return f"at most {context['le']} is allowed"
-        case "string_pattern_mismatch":
-            return f"it must look like {context['pattern']}"
+        case "too_short":
+            return f"at least {context['min_length']} is needed in the list"
+        case "ip_v4_address":
+            return "an IPv4 address of this server is needed, such as 127.0.0.1, or 0.0.0.0 for all of them"
         case _:
             return detail["msg"][:1].lower() + detail["msg"][1:]
 
@@ -154,6 +165,8 @@ def _shown(loc: tuple[int | str, ...], given: object) -> str:
         return ""
     if isinstance(given, str | int | float | bool):
         text = repr(given)
+        if "://" in text and "@" in text:  # an address, also in the wrong place, may hold a password
+            return ""
         return text if len(text) <= 80 else f"{text[:77]}..."
     return ""
 

@@ -5,9 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from config.section import Section
-from config.types import ClientName, Endpoint
-
-_Claim = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,255}$")]
+from config.types import Claim, ClientName, Endpoint
 
 
 class OAuth(Section):
@@ -24,9 +22,9 @@ class OAuth(Section):
     """Where the hub learns that somebody has."""
     userdata_url: Endpoint
     """Where the hub asks who that is."""
-    username_claim: _Claim = "preferred_username"
+    username_claim: Claim = "preferred_username"
     """What of the answer is the name in the roster, in lower case. Never one that people can change themselves."""
-    scopes: tuple[_Claim, ...] = ("openid", "profile")
+    scopes: tuple[Claim, ...] = ("openid", "profile")
     """What the hub asks to be told."""
 
 
@@ -42,6 +40,6 @@ class Lti13(Section):
     """The platform's address for authentication requests."""
     jwks_url: Endpoint
     """Where the platform shows its public keys."""
-    username_claim: _Claim = "custom_username"
+    username_claim: Claim = "custom_username"
     """What of the launch is the name in the roster, in lower case; nobody gets in without it. The default is the custom
     parameter `username`: add `username=$User.username` (in Canvas `$Canvas.user.loginId`) to the tool."""

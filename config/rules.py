@@ -249,6 +249,31 @@ def _a_login_service_knows_too_many(course: Course) -> str | None:
     return None
 
 
+def _a_chart_has_its_version(course: Course) -> str | None:
+    chart = course.hub.chart
+    if chart is not None and not _is_path(chart) and course.hub.version is None:
+        return f"say which version of {chart}, such as 4.4.1: without it, another one would come by itself one day"
+    return None
+
+
+def _a_chart_by_name_has_its_repository(course: Course) -> str | None:
+    chart, repository = course.hub.chart, course.hub.repository
+    by_name = course.parts == "makers" if chart is None else not _is_path(chart) and not chart.startswith("oci://")
+    if chart is not None and by_name and repository is None:
+        return (
+            f"hub.chart is the name {chart}: say where it is, such as https://hub.jupyter.org/helm-chart/; or give its"
+            " path, with / or ./ first"
+        )
+    if repository is not None and not by_name:
+        what = "with parts: registries the chart is a folder" if chart is None else f"hub.chart is {chart}"
+        return f"{what}, which is in no repository: remove this, or set hub.chart to a name such as jupyterhub"
+    return None
+
+
+def _is_path(chart: str) -> bool:
+    return chart.startswith(("/", "."))
+
+
 RULES = (
     Rule(("hub.authentication.oauth", "hub.authentication.method"), _oauth_has_its_section),
     Rule(("hub.authentication.lti13", "hub.authentication.method"), _lti13_has_its_section),
@@ -283,5 +308,7 @@ RULES = (
     Rule(("storage.quota", "storage.poolFile.size"), _quota_fits_pool_file),
     Rule(("hub.student.memory.limit", "hub.student.memory.guarantee"), _memory_limit_covers_guarantee),
     Rule(("hub.student.cpu.limit", "hub.student.cpu.guarantee"), _cpu_limit_covers_guarantee),
+    Rule(("hub.version", "hub.chart"), _a_chart_has_its_version),
+    Rule(("hub.repository", "hub.chart", "parts"), _a_chart_by_name_has_its_repository),
     Rule(("cluster.apiPort", "cluster.hostPort"), _ports_differ),
 )

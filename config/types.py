@@ -1,6 +1,7 @@
 """The domain types of a configuration: sizes, names, ports. A name that reaches a command comes from an allow-list."""
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Self
 
@@ -43,11 +44,30 @@ class Size(int):
 
 def _name(pattern: str, rule: str, forbidden: str = "") -> Any:
     """A validator for names that may reach a command: nothing but what the pattern lists passes."""
+    return AfterValidator(_allowed(pattern, rule, forbidden))
 
+
+def _allowed(pattern: str, rule: str, forbidden: str = "") -> Callable[[str], str]:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value) or (forbidden and re.fullmatch(forbidden, value)):
             raise PydanticCustomError("name", "{rule}", {"rule": rule})
         return value
+
+    return check
+
+
+def _address(pattern: str, rule: str) -> Any:
+    """A validator for addresses: what the pattern lists, and never a password, which would stand in state and logs."""
+    listed = _allowed(pattern, rule)
+
+    def check(value: str) -> str:
+        if re.match(r"[^/]*//[^/]*@", value):
+            raise PydanticCustomError(
+                "address",
+                "a user or password in an address would be seen in state and logs: leave it out; {rule}",
+                {"rule": rule},
+            )
+        return listed(value)
 
     return AfterValidator(check)
 
@@ -113,16 +133,45 @@ FilePath = Annotated[
 ]
 Url = Annotated[
     str,
-    _name(
+    _address(
         r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9]\d{0,4})?",
         "an address without a path is needed, in lower-case letters, such as https://physics.example.org",
     ),
 ]
 Endpoint = Annotated[
     str,
-    _name(
+    _address(
         r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9]\d{0,4})?(/[A-Za-z0-9._~%/?=&-]*)?",
         "an address that begins with https:// is needed, such as https://login.example.org/token",
+    ),
+]
+ChartRepository = Annotated[
+    str,
+    _address(
+        r"https://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9]\d{0,4})?(/[A-Za-z0-9._~%-]+)*/?",
+        "an address that begins with https:// is needed, such as https://hub.jupyter.org/helm-chart/",
+    ),
+]
+ChartReference = Annotated[
+    str,
+    _address(
+        r"oci://[A-Za-z0-9][A-Za-z0-9.-]*(:[1-9]\d{0,4})?(/[A-Za-z0-9._-]+)+|[A-Za-z0-9./][A-Za-z0-9._/+-]*",
+        "a name such as jupyterhub, a path that begins with / or ./, or an address such as"
+        " oci://registry.example.org/jupyterhub is needed",
+    ),
+]
+ChartVersion = Annotated[
+    str,
+    _name(
+        r"\d+\.\d+\.\d+([+-][A-Za-z0-9.+-]+)?",
+        "one version is needed, such as 4.4.1: of several, another one would come by itself one day",
+    ),
+]
+Claim = Annotated[
+    str,
+    _name(
+        r"[A-Za-z0-9_.:/-]{1,255}",
+        "letters, digits, _ . : / and - only, at most 255 characters, such as preferred_username",
     ),
 ]
 ClientName = Annotated[str, _name(r"[!-~]{1,255}", "letters, digits and signs without spaces, at most 255 characters")]

@@ -5,9 +5,15 @@ also the sandbox for courses that ask for it, `way` tells where those come from,
 can log in, `unlock STACK` forgets a killed pulumi.
 """
 
+import sys
+
+from machine.server import refusal
+
+if reason := refusal():  # before imports that an old Python does not understand
+    sys.exit(f"this server is not ready: {reason}")
+
 import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,6 +93,9 @@ def main(argv: list[str]) -> int:
     except NotReady as error:
         print(f"this server is not ready: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: run it again, it goes on from there", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -20,7 +20,9 @@ def wait_for_login(url: str, name: str, password: str) -> None:
     deadline = time.monotonic() + _SECONDS
     while reason := _refusal(url, name, password):
         if time.monotonic() > deadline:
-            raise NotReady(f"nobody can log in at {url} after {_SECONDS} s: {reason}; `kubectl -n jhub get pods` helps")
+            raise NotReady(
+                f"nobody can log in at {url} after {_SECONDS} s: {reason}; `./coursehub doctor` looks at all its parts"
+            )
         time.sleep(1)
     say(f"{'a login works' if password else 'the login page is there'}: {url}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from machine.shell import NotReady
 
-MAKERS = ("get.pulumi.com", "kind.sigs.k8s.io", "registry-1.docker.io", "hub.jupyter.org")
+MAKERS = ("get.pulumi.com", "github.com", "kind.sigs.k8s.io", "registry-1.docker.io", "hub.jupyter.org")
 CHOICES = ("makers", "registries")
 VARIABLE = "COURSEHUB_WAY"
 

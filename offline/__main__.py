@@ -29,6 +29,9 @@ def main(extra: Sequence[str] = ()) -> int:
     except BuildError as error:
         print(f"offline build stopped at {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("offline build interrupted: run it again, it goes on from there", file=sys.stderr)
+        return 130
     programs = {**PROGRAMS, **{step.name: names for step, names in chosen}}
     print(f"tools: {link_tools(results, cache, programs)}")
     return 0

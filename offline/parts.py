@@ -6,7 +6,6 @@ program cannot be built as it is published, a comment in its go.mod or main.go s
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -62,10 +61,7 @@ def go_build(
 def module_folder(shop: Workshop, folder: Path, module: str) -> Path:
     """Where Go keeps the source of a module that `folder` requires."""
     shop.run(["go", "mod", "download", module], cwd=folder)
-    found = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return Path(found.stdout.strip())
+    return Path(shop.ask(["go", "list", "-m", "-f", "{{.Dir}}", module], cwd=folder))
 
 
 def _kubernetes() -> Step:

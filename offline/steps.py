@@ -2,12 +2,15 @@
 
 A step's key is the hash of all that decides its result: the files of its recipe, its pins and the keys of the steps it
 needs. A step makes its result in a scratch folder that is renamed into place when it is whole, so that an
-interrupted build never leaves half a result behind and the next one goes on from where this one stopped.
+interrupted build never leaves half a result behind and the next one goes on from where this one stopped. What a killed
+one left is swept away first; each scratch folder has a name of its own, as a command of the killed one may go on in it.
 """
 
 import fcntl
 import hashlib
 import os
+import re
+import secrets
 import shutil
 import subprocess
 import time
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORKERS = 2
+_PARTIAL = ".partial-"
 
 
 class BuildError(Exception):
@@ -50,9 +54,21 @@ class Workshop:
                 stderr=subprocess.STDOUT,
                 check=False,
             )
-        if done.returncode != 0:
+        self._must(words, done.returncode)
+
+    def ask(self, argv: Sequence[str], *, cwd: Path) -> str:
+        """What a command says that only asks; its errors are in the step's log. Raises BuildError if it fails."""
+        with self.log.open("a") as log:
+            log.write(f"$ {' '.join(argv)}\n")
+            log.flush()
+            done = subprocess.run(argv, cwd=cwd, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+        self._must(argv, done.returncode)
+        return done.stdout.strip()
+
+    def _must(self, words: Sequence[str], code: int) -> None:
+        if code != 0:
             tail = "".join(f"    {line}\n" for line in self.log.read_text(errors="replace").splitlines()[-20:])
-            raise BuildError(f"`{' '.join(words)}` ended with {done.returncode}\n{tail}  all of it: {self.log}")
+            raise BuildError(f"`{' '.join(words)}` ended with {code}\n{tail}  all of it: {self.log}")
 
 
 @dataclass(frozen=True)
@@ -87,9 +103,11 @@ def build(steps: Sequence[Step], cache: Path, say: Callable[[str], None] = print
     Raises BuildError for the first step that fails, after the steps under way have ended.
     """
     with _alone(cache, say):
+        _sweep(cache)
         key = keys(steps)
         results = {step.name: cache / f"{step.name}-{key[step.name]}" for step in steps}
-        lacking = [step for step in steps if not (results[step.name].is_dir() and step.made(key[step.name]))]
+        with _told():
+            lacking = [step for step in steps if not (results[step.name].is_dir() and step.made(key[step.name]))]
         say(f"{len(steps) - len(lacking)} of {len(steps)} parts are there already in {cache}")
         _run(lacking, key, results, cache, say)
         return results
@@ -116,7 +134,8 @@ def _run(
             for future in done:
                 name = running.pop(future)
                 try:
-                    seconds = future.result()
+                    with _told():
+                        seconds = future.result()
                 except BuildError as error:
                     if running:
                         say(f"  {name} failed; waiting for {', '.join(running.values())} to end")
@@ -128,8 +147,7 @@ def _run(
 def _one(step: Step, key: str, results: Mapping[str, Path], cache: Path) -> float:
     start = time.monotonic()
     result = results[step.name]
-    partial = cache / f".partial-{step.name}"
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = cache / f"{_PARTIAL}{step.name}-{secrets.token_hex(4)}"
     partial.mkdir()
     log = cache / "logs" / f"{step.name}.log"
     log.parent.mkdir(exist_ok=True)
@@ -138,6 +156,35 @@ def _one(step: Step, key: str, results: Mapping[str, Path], cache: Path) -> floa
     shutil.rmtree(result, ignore_errors=True)
     partial.rename(result)
     return time.monotonic() - start
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What stops a build from outside, such as a full disk, is an error with a message as well."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildError(str(error)) from None
+
+
+def mounts_below(folder: Path, mountinfo: str) -> list[str]:
+    """What is mounted in a folder, innermost first. Read from proc(5) mountinfo."""
+    escaped = (line.split(" ")[4] for line in mountinfo.splitlines())
+    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point) for point in escaped]
+    return sorted((point for point in points if point.startswith(f"{folder}/")), key=len, reverse=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Take away scratch folders that are left, but never what is mounted in one: debootstrap mounts /proc, for one."""
+    for left in cache.glob(f"{_PARTIAL}*"):
+        for point in _mounts_in(left):
+            subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+        if not _mounts_in(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _mounts_in(folder: Path) -> list[str]:
+    return mounts_below(folder.resolve(), Path("/proc/self/mountinfo").read_text())
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -332,6 +332,20 @@ def test_a_wrong_configuration_registers_nothing() -> None:
     assert "did you mean quota?" in str(error.value)
 
 
+def test_what_this_server_lacks_is_told_at_once() -> None:
+    https = '{"certificate": "/nonexistent/c.pem", "key": "/nonexistent/k.pem"}'
+    with pytest.raises(pulumi.RunError, match="4 faults; nothing was changed") as error:
+        run_program(
+            {
+                **with_https(https),
+                "cluster": '{"memory": "3Gi"}',
+                "homes": '{"budget": "1Gi", "roster": [{"name": "ada"}], "template": {"folder": "/nonexistent"}}',
+            }
+        )
+    for path in ("hub.student", "hub.https.certificate", "hub.https.key", "homes.template.folder"):
+        assert f"- {path}: " in str(error.value)
+
+
 @pulumi.runtime.test
 def test_nobody_is_sent_into_a_sandbox_before_it_is_proven() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:

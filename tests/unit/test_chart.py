@@ -237,6 +237,15 @@ def with_texts(tree: Any) -> Any:
 
 
 DYNAMIC = {"mode": "dynamic"}
+OAUTH = {
+    "clientId": "hub",
+    "clientSecret": "s",
+    **{f"{name}Url": f"https://example.org/{name}" for name in ("authorize", "token", "userdata")},
+}
+LTI13 = {
+    "clientIds": ["hub-1"],
+    **{key: "https://example.org/lms" for key in ("issuer", "authorizeUrl", "jwksUrl")},
+}
 COURSES: list[dict[str, Any]] = [
     {"homes": {"roster": [{"name": "prof", "role": "staff"}, {"name": "ada"}]}},
     {"homes": DYNAMIC, "hub": {"authentication": {"adminUsers": ["prof"]}}},
@@ -250,6 +259,16 @@ COURSES: list[dict[str, Any]] = [
         "homes": {"roster": [{"name": "prof", "role": "staff"}]},
         "hub": {"https": {"certificate": "/c.pem", "key": "/k.pem"}, "url": "https://example.org"},
     },
+    {
+        "homes": {"roster": [{"name": "prof", "role": "staff"}]},
+        "hub": {"url": "https://example.org", "authentication": {"method": "oauth", "oauth": OAUTH}},
+    },
+    {
+        "homes": {"roster": [{"name": "prof", "role": "staff"}]},
+        "hub": {"url": "https://example.org", "authentication": {"method": "lti13", "lti13": LTI13}},
+    },
+    {"homes": {"roster": [{"name": "prof", "role": "staff"}]}, "hub": {"student": {"runtime": "gvisor"}}},
+    {"homes": {"roster": [{"name": "prof", "role": "staff"}]}, "hub": {"activeServers": 7}},
 ]
 
 

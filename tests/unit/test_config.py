@@ -1,14 +1,16 @@
 """A configuration: every fault at once, by dotted path, with the remedy and without a secret."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from config.course import Course
 from config.faults import WrongConfiguration, check
-from config.page import page
+from config.page import keys, page
 from config.schema import stack_schema
 from config.types import Size
 from tests.unit.sources import ADDRESSES, BAD_ADDRESSES, BAD_FOLDERS, BAD_REVISIONS, FOLDERS, REVISIONS
@@ -38,6 +40,14 @@ def faults(raw: dict[str, Any], secret: frozenset[str] = frozenset()) -> dict[st
         check(raw, secret)
     assert str(error.value).count("\n  - ") == len(error.value.faults)
     return {fault.path: str(fault) for fault in error.value.faults}
+
+
+def _all_faults(raw: dict[str, Any]) -> dict[str, str]:
+    try:
+        check(raw)
+    except WrongConfiguration as error:
+        return {fault.path: str(fault) for fault in error.faults}
+    return {}
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -194,6 +204,11 @@ def test_dummy_is_refused_outside_development() -> None:
             "hub.authentication.allowedUsers",
         ),
         ({"hub": {"authentication": {"adminUsers": ["prof"], "password": "x"}}}, "hub.authentication.password"),
+        ({"hub": {"chart": "oci://example.org/jupyterhub"}}, "hub.version"),
+        ({"hub": {"chart": "jupyterhub", "repository": "https://example.org"}}, "hub.version"),
+        ({"hub": {"chart": "jupyterhub", "version": "4.4.1"}}, "hub.repository"),
+        ({"hub": {"chart": "./jupyterhub", "repository": "https://example.org"}}, "hub.repository"),
+        ({"hub": {"repository": "https://example.org"}, "parts": "registries"}, "hub.repository"),
     ],
 )
 def test_rules_over_several_keys(raw: dict[str, Any], path: str) -> None:
@@ -203,6 +218,96 @@ def test_rules_over_several_keys(raw: dict[str, Any], path: str) -> None:
 def test_a_rule_is_silent_while_one_of_its_keys_is_unsound() -> None:
     raw = {"storage": {"quota": "9Gi", "poolFile": {"path": "/p", "size": "big"}}, **SOUND}
     assert set(faults(raw)) == {"storage.poolFile.size"}
+
+
+@pytest.mark.parametrize(
+    ("section", "missing"),
+    [
+        ({"storage": {"poolFile": {"path": "/p"}}}, "storage.poolFile.size"),
+        ({"hub": {"authentication": {"method": "dummy", "lti13": {}}}}, "hub.authentication.lti13.issuer"),
+        ({"homes": {"roster": [{"role": "staff"}]}}, "homes.roster.0.name"),
+    ],
+)
+def test_a_missing_key_silences_no_rule_of_others(section: dict[str, Any], missing: str) -> None:
+    dummy = {"hub": {"authentication": {"method": "dummy"}}}
+    found = faults({**SOUND, **dummy, "cluster": {"apiPort": 30080}, **section})
+    assert {missing, "hub.authentication.method", "cluster.apiPort"} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "hub",
+    [
+        {"chart": "./offline/chart/jupyterhub"},
+        {"chart": "/srv/charts/jupyterhub-4.4.1.tgz"},
+        {"chart": "oci://example.org:5000/charts/jupyterhub", "version": "4.4.1"},
+        {"chart": "jupyterhub", "version": "4.4.1-0.dev.git.7155", "repository": "https://example.org/helm-chart/"},
+        {"repository": "https://example.org:8443/helm-chart"},
+        {"version": "4.4.0"},
+    ],
+)
+def test_charts_whose_version_is_certain_pass(hub: dict[str, Any]) -> None:
+    assert check({**SOUND, "hub": hub})
+
+
+@pytest.mark.parametrize("version", [">=4.0.0", "4", "4.x", "^4.4.1", "4.4.1 || 4.5.0", "latest", "v4.4.1", ""])
+def test_what_leaves_the_version_of_the_chart_open_is_refused(version: str) -> None:
+    assert "such as 4.4.1" in faults({**SOUND, "hub": {"version": version}})["hub.version"]
+
+
+OAUTH = {f"{name}Url": f"https://example.org/{name}" for name in ("authorize", "token", "userdata")}
+LTI13 = {f"{name}": "https://example.org" for name in ("issuer", "authorizeUrl", "jwksUrl")}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://prof:hunter2@example.org",
+        "https://prof:hunter2@example.org/a",
+        "https://hunter2@example.org",
+        "oci://prof:hunter2@example.org/jupyterhub",
+        "https://prof:hun/ter2@example.org",
+        "https://example.org/\nhttps://hunter2@example.org",
+    ],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("hub.url", "hub.repository", "hub.chart", "hub.version", "hub.images.hub", "storage.pool", "homes.mode"),
+        *(f"hub.authentication.oauth.{key}" for key in OAUTH),
+        *(f"hub.authentication.lti13.{key}" for key in LTI13),
+    ],
+)
+def test_no_address_with_a_password_passes_and_none_is_shown(path: str, address: str) -> None:
+    *sections, key = path.split(".")
+    given: Any = {**{"oauth": OAUTH, "lti13": LTI13}.get(sections[-1], {}), key: address}
+    for section in reversed(sections):
+        given = {section: given}
+    found = faults({**SOUND, **given})
+    assert path in found
+    assert "ter2" not in " ".join(found.values())
+
+
+def test_an_address_with_a_password_is_told_to_be_without_it() -> None:
+    found = faults({**SOUND, "hub": {"repository": "https://prof:hunter2@example.org"}})["hub.repository"]
+    assert "a user or password in an address would be seen in state and logs: leave it out" in found
+    assert "such as https://hub.jupyter.org/helm-chart/" in found
+
+
+WRONG: tuple[Any, ...] = ("", "a b;", -1, 1.5, 10**9, True, [], [{}], [-1], {}, {"a": 1})
+
+
+@pytest.mark.parametrize("path", [path for path, _ in keys(Course.model_json_schema(by_alias=True))])
+def test_what_is_needed_is_said_in_words_of_ours(path: str) -> None:
+    """Not in those of the library that validates: they name no remedy."""
+    told = 0
+    for value in WRONG:
+        given: Any = value
+        for part in reversed(path.split(".")):
+            given = {part: given}
+        for said in (text for key, text in _all_faults(given).items() if key.startswith(path)):
+            assert not re.search(r"input|valid|pattern|[\\^$]", said, re.IGNORECASE), value
+            told += 1
+    assert told > len(WRONG) / 2
 
 
 @pytest.mark.parametrize(("text", "size"), [("1", 1), ("4Ki", 4096), ("2Gi", 2 << 30), (512, 512), ("1Ti", 1 << 40)])

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -197,7 +196,7 @@ def course_with(https: dict[str, str]) -> Course:
 
 
 def refusal(https: dict[str, str]) -> str:
-    with pytest.raises(pulumi.RunError, match="nothing was changed") as error:
+    with pytest.raises(WrongConfiguration, match="nothing was changed") as error:
         read_certificate(course_with(https))
     return str(error.value)
 

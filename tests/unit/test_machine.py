@@ -1,12 +1,16 @@
 """What is decided about a server before anything is done to it: facts in, decisions out."""
 
+import ast
 import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from machine import engine, makers, packages, runc_without_sys_resource, zfs
+from machine.server import refusal
 from machine.shell import NotReady
 from machine.way import MAKERS, way
 
@@ -139,7 +143,68 @@ def test_a_container_is_asked_for_all_capabilities_but_one(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("body", "taken"), [(b"program", True), (b"programs", False), (b"", False)], ids=["whole", "another", "empty"]
 )
-def test_a_program_is_taken_only_with_its_makers_checksum(body: bytes, taken: bool) -> None:
-    published = f"{hashlib.sha512(b'program').hexdigest()}  runsc\n"
-    assert makers.is_published(body, published) is taken
-    assert not makers.is_published(body, "")
+@pytest.mark.parametrize("kind", ["sha256", "sha512"])
+@pytest.mark.parametrize("written", ["runsc", "*runsc", "./runsc", "dist/runsc"])
+def test_a_program_is_taken_only_with_its_makers_checksum(body: bytes, taken: bool, kind: str, written: str) -> None:
+    digest = hashlib.new(kind, b"program").hexdigest()
+    others = f"{hashlib.new(kind, b'other').hexdigest()}  other\n"
+    assert makers.is_published("runsc", body, f"{others}{digest}  {written}\n") is taken
+    for without in ("", digest, others, f"{digest}  other\n", f"{digest[:32]}  runsc\n"):
+        assert not makers.is_published("runsc", b"program", without)
+
+
+def test_a_tool_is_replaced_at_another_version_and_never_half_there(tmp_path: Path) -> None:
+    assert not makers.is_there(tmp_path, "pulumi", "1")
+    makers.put(tmp_path, "pulumi", "1", {"pulumi": b"one", "pulumi-language-python": b"one"})
+    assert makers.is_there(tmp_path, "pulumi", "1")
+    assert not makers.is_there(tmp_path, "pulumi", "2")
+    assert not makers.is_there(tmp_path, "kind", "1")
+    (tmp_path / ".pulumi-language-python").mkdir()  # as if the disk were full
+    with pytest.raises(OSError):
+        makers.put(tmp_path, "pulumi", "2", {"pulumi": b"two", "pulumi-language-python": b"two"})
+    assert not makers.is_there(tmp_path, "pulumi", "1")
+    assert not makers.is_there(tmp_path, "pulumi", "2")
+    assert (tmp_path / "pulumi-language-python").read_bytes() == b"one"
+    (tmp_path / ".pulumi-language-python").rmdir()
+    makers.put(tmp_path, "pulumi", "2", {"pulumi": b"two", "pulumi-language-python": b"two"})
+    assert makers.is_there(tmp_path, "pulumi", "2")
+    assert (tmp_path / "pulumi").read_bytes() == b"two"
+    assert (tmp_path / "pulumi").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "pulumi").unlink()
+    assert not makers.is_there(tmp_path, "pulumi", "2")
+
+
+def test_the_programs_of_an_archive_lie_side_by_side() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in ("pulumi/pulumi", "pulumi/pulumi-language-python", "../../outside"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"one"))
+        link = tarfile.TarInfo("pulumi/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    found = makers.programs(packed.getvalue())
+    assert found == {"pulumi": b"one", "pulumi-language-python": b"one", "outside": b"one"}
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "words"),
+    [
+        ((3, 11), "x86_64", ""),
+        ((3, 14), "amd64", ""),
+        ((3, 9), "x86_64", "Python 3.9, 3.11 or newer is needed"),
+        ((3, 13), "aarch64", "its processor is aarch64: take a server with amd64"),
+    ],
+)
+def test_what_a_server_must_be_is_said_at_once(version: tuple[int, ...], machine: str, words: str) -> None:
+    assert bool(refusal(version, machine)) == bool(words)
+    assert words in refusal(version, machine)
+
+
+def test_who_asks_whether_python_is_too_old_is_understood_by_an_old_one() -> None:
+    for module in ("__init__", "server"):
+        ast.parse((Path(makers.__file__).with_name(f"{module}.py")).read_text(), feature_version=(3, 7))
+    main = ast.parse(Path(makers.__file__).with_name("__main__.py").read_text())
+    ours = [node.module for node in ast.walk(main) if isinstance(node, ast.ImportFrom)]
+    assert ours[0] == "machine.server"

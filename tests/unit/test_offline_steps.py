@@ -1,5 +1,11 @@
 """The build from registries: cached by the hash of the recipe, never half done, told while it goes on."""
 
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +13,9 @@ import pytest
 from offline.__main__ import EXTRA, main
 from offline.images import IMAGE_STEPS
 from offline.parts import TOOL_STEPS, link_tools
-from offline.steps import BuildError, Step, Workshop, build, keys
+from offline.steps import BuildError, Step, Workshop, build, keys, mounts_below
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Counted:
@@ -84,11 +92,76 @@ def test_a_missing_program_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 def test_what_an_interrupted_build_left_is_begun_anew(tmp_path: Path) -> None:
     part = Counted("part", tmp_path)
-    half = tmp_path / "cache" / ".partial-part"
-    half.mkdir(parents=True)
-    (half / "rubbish").write_text("half")
+    for name in (".partial-part", ".partial-part-0a1b2c3d", ".partial-gone-0a1b2c3d"):
+        half = tmp_path / "cache" / name
+        half.mkdir(parents=True)
+        (half / "rubbish").write_text("half")
     result = build([part.step], tmp_path / "cache", quiet)["part"]
     assert [file.name for file in result.iterdir()] == ["out"]
+    assert not list((tmp_path / "cache").glob(".partial*"))
+
+
+def test_what_a_command_of_a_killed_build_still_writes_gets_into_no_result(tmp_path: Path) -> None:
+    folders: list[Path] = []
+
+    def make(shop: Workshop) -> None:
+        folders.append(shop.out)
+        raise BuildError("killed")
+
+    for _ in range(2):
+        with pytest.raises(BuildError, match="part: killed"):
+            build([Step("part", make)], tmp_path / "cache", quiet)
+    assert len(set(folders)) == 2
+
+
+def test_what_is_mounted_in_a_scratch_folder_is_known_innermost_first() -> None:
+    mounts = "\n".join(
+        f"{number} 1 0:1 / {point} rw,relatime shared:1 - tmpfs tmpfs rw"
+        for number, point in enumerate(
+            ("/", "/a\\040b/x", "/a\\040b/x/proc", "/a\\040b/x/proc/sys", "/a\\040b/xy/proc")
+        )
+    )
+    assert mounts_below(Path("/a b/x"), mounts) == ["/a b/x/proc/sys", "/a b/x/proc"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "part: .*No space left on device"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "docker"), "part: .*'docker'"),
+    ],
+)
+def test_a_full_disk_ends_in_a_message(error: OSError, words: str, tmp_path: Path) -> None:
+    def make(shop: Workshop) -> None:
+        raise error
+
+    with pytest.raises(BuildError, match=words):
+        build([Step("part", make)], tmp_path / "cache", quiet)
+
+
+def test_what_a_command_says_is_asked_for_and_its_failure_is_told(tmp_path: Path) -> None:
+    def make(shop: Workshop) -> None:
+        (shop.out / "said").write_text(shop.ask(["sh", "-c", "echo noise >&2; echo yes"], cwd=tmp_path))
+        shop.ask(["sh", "-c", "echo no module >&2; exit 3"], cwd=tmp_path)
+
+    with pytest.raises(BuildError, match=r"(?s)part: `sh -c .*ended with 3.*no module.*part\.log"):
+        build([Step("part", make)], tmp_path / "cache", quiet)
+    assert [said.read_text() for said in (tmp_path / "cache").glob(".partial*/said")] == ["yes"]
+
+
+def test_ctrl_c_ends_in_a_message(tmp_path: Path) -> None:
+    environment = {**os.environ, "COURSEHUB_CACHE": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    pipe = subprocess.PIPE
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # so that it waits
+        argv = [sys.executable, "-m", "offline"]
+        with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as building:
+            assert building.stdout and building.stderr
+            assert "another build is under way" in building.stdout.readline()
+            building.send_signal(signal.SIGINT)
+            said = building.stderr.read()
+    assert said == "offline build interrupted: run it again, it goes on from there\n"
+    assert building.returncode == 130
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
