@@ -244,6 +244,16 @@ class Course(Section):
         return (*self.homes.roster, *(Participant.model_construct(name=name, role="staff") for name in admins))
 
     @property
+    def members(self) -> tuple[Participant, ...]:
+        """Who may log in and write to the home: all participants; of a closed course staff alone."""
+        admins = self.hub.authentication.admin_users
+        return tuple(
+            entry
+            for entry in self.participants
+            if not self.homes.closed or entry.role == "staff" or entry.name in admins
+        )
+
+    @property
     def scheme(self) -> str:
         """What the hub's own port speaks: `https` or `http`."""
         return "https" if self.hub.https else "http"

@@ -138,6 +138,14 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
     assert (spec["uid"], spec["gid"]) == (1000, 100)
 
 
+def test_a_closed_course_is_its_staffs_alone_and_its_roster_stays() -> None:
+    closed = course(homes={**ROSTER, "closed": True})
+    assert [student["name"] for student in workspaces_spec(closed, "initial")["students"]] == ["ada", "prof"]
+    users = values(homes={**ROSTER, "closed": True})["hub"]["config"]["Authenticator"]
+    assert (users["allowed_users"], users["allow_all"]) == (["ada", "prof"], False)
+    assert trash_spec(closed)["students"] == ["ada", "1234567", "prof"], "nobody of them has left"
+
+
 def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:
     hub = {"authentication": {"adminUsers": ["prof", "ada"]}}
     staffed = course(homes=ROSTER, hub=hub)
