@@ -13,14 +13,14 @@ from config.roster import with_roster
 
 _PROJECT = "coursehub"  # whose values are ours: the project's name in Pulumi.yaml
 _ALIKE = 0.8  # as difflib counts; `kubernetes` and `pulumi` have less than 0.3
-_OURS = "coursehub"  # the project's name, which pulumi puts before each of its keys
+OURS = "coursehub"  # the project's name, which pulumi puts before each of its keys
 _ALIKE = 0.8  # as difflib counts; `kubernetes` and `pulumi` have less than 0.3
 _SECRET = ("hub", "authentication", "oauth", "clientSecret")
 
 
 def sections(config: Mapping[str, Any]) -> dict[str, Any]:
     """What is ours of a stack's values, by section: `coursehub:hub` is the section `hub`."""
-    prefix = f"{_OURS}:"
+    prefix = f"{OURS}:"
     return {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
 
 
@@ -28,9 +28,9 @@ def mistyped(config: Iterable[str]) -> list[Fault]:
     """A fault for each key of a namespace that looks like ours: without it the whole section would be passed over."""
     names = [(key, *key.partition(":")[::2]) for key in config]
     return [
-        Fault(key, f"there is no such namespace; did you mean {_OURS}:{section}?")
+        Fault(key, f"there is no such namespace; did you mean {OURS}:{section}?")
         for key, namespace, section in names
-        if namespace != _OURS and difflib.get_close_matches(namespace.lower(), [_OURS], cutoff=_ALIKE)
+        if namespace != OURS and difflib.get_close_matches(namespace.lower(), [OURS], cutoff=_ALIKE)
     ]
 
 
