@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from config.course import Course, Storage
 from plan.homes import workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
+from plan.keep import schedule_spec
 from plan.kind_config import kind_config
 from plan.parts import parts
 from plan.runtime import runtime_spec, sandboxed
@@ -66,6 +67,7 @@ def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
         "dataset": ("zfs", dataset_spec(course.storage)),
         "database": ("volume", database_spec(course.storage)),
         **homes,
+        **({"snapshots": ("schedule", snapshots)} if (snapshots := schedule_spec(course.storage)) else {}),
         "cluster": ("kind", cluster_spec(course)),
         "node": ("node", node_spec(course)),
         **({"runtime": ("runtime", runtime_spec(course))} if sandboxed(course) else {}),
