@@ -19,7 +19,7 @@ course = on_this_server(load())
 certificate = read_certificate(course)
 version = template_version(course)
 
-dataset = Dataset("dataset", storage=course.storage)
+dataset = Dataset("dataset", course=course)
 roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, dataset=dataset)

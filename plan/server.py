@@ -19,8 +19,8 @@ def mountpoint(storage: Storage) -> str:
     return f"/{storage.path}"
 
 
-def dataset_spec(storage: Storage) -> dict[str, Any]:
-    """The specification of the host unit `zfs`."""
+def dataset_spec(storage: Storage, stack: str | None = None) -> dict[str, Any]:
+    """The specification of the host unit `zfs`; `stack` is whose the dataset is to be, None where one only looks."""
     file = storage.pool_file
     return {
         "pool": storage.pool,
@@ -31,6 +31,7 @@ def dataset_spec(storage: Storage) -> dict[str, Any]:
         "pool_file": file and {"path": file.path, "size": file.size},
         "destroy": storage.on_destroy == "destroy",
         "archive": storage.archive if storage.on_destroy == "archive" else None,
+        "stack": stack,
     }
 
 
