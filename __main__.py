@@ -16,7 +16,7 @@ from plan.runtime import sandboxed
 found = look(load())
 course = found.course
 
-dataset = Dataset("dataset", storage=course.storage)
+dataset = Dataset("dataset", course=course)
 roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=found.version, dataset=dataset) if roster else None
 cluster = Cluster("cluster", course=course, dataset=dataset)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cli.rollover import rollover
 from cli.show import as_json, out, plain, size, table, use, when
 from cli.units import ROOT, run, told
 from components.server import this_server
@@ -31,6 +32,8 @@ snapshot_app = typer.Typer(no_args_is_help=True, help="The whole course at one m
 purge_app = typer.Typer(no_args_is_help=True, help="Homes of students who left, and the trash. Asks for every name.")
 app.add_typer(snapshot_app, name="snapshot")
 app.add_typer(purge_app, name="purge")
+
+app.command(epilog="Example: coursehub --stack physics-2026 rollover physics-2027 --roster participants.csv")(rollover)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 

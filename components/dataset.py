@@ -3,7 +3,7 @@
 import pulumi
 
 from components.host_command import host_command
-from config.course import Storage
+from config.course import Course
 from plan.keep import schedule_spec
 from plan.server import dataset_spec
 from plan.volumes import database_spec
@@ -12,12 +12,13 @@ from plan.volumes import database_spec
 class Dataset(pulumi.ComponentResource):
     """The dataset that holds the students' work. Replaced only when its name changes; kept unless told otherwise."""
 
-    def __init__(self, name: str, *, storage: Storage, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, *, course: Course, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("coursehub:storage:Dataset", name, {}, opts)
+        storage = course.storage
         self.command = host_command(
             f"{name}-zfs",
             "zfs",
-            spec=dataset_spec(storage),
+            spec=dataset_spec(storage, f"{course.course.name}/{pulumi.get_stack()}"),
             identity=[storage.path],
             parent=self,
         )

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +42,31 @@ def moved(result: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     return [f"{key} {result.get(key)} -> {value}" for key, value in now.items() if result.get(key) != value]
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What a unit noted when its work was done."""
+
+    revision: Revision
+    result: Mapping[str, Any]
+
+
+def noted(file: Path) -> Noted | None:
+    """What a unit noted; None where it cannot be read, such as an empty file after a power cut."""
+    try:
+        found = json.loads(file.read_text())
+        return Noted(Revision(int(found["revision"]), int(found["generation"])), dict(found["result"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def unknown() -> Revision:
+    """In the place of a revision that cannot be read: one that no thing was ever given, so that its unit runs.
+
+    The generation is lost with it: a cluster that had one is made anew, with all that is in it but the data.
+    """
+    return Revision(int(time.time()))
+
+
 def marker(resource: str) -> Path:
     """The file of a resource's revision, in the folder that also holds the state."""
     folder = Path(os.environ.get("COURSEHUB_STATE", "~/.local/state/coursehub")).expanduser()
@@ -55,15 +81,16 @@ def revision_of(resource: str, unit: str, spec: Mapping[str, Any], found: Mappin
     file = marker(resource)
     if not file.exists():  # not made yet
         return Revision()
-    last = json.loads(file.read_text())
+    last = noted(file)
     seen = dict(observe(unit, spec) if found is None else found)
-    seen["drift"] = [*seen.get("drift", []), *moved(last["result"], seen)]
+    more = moved(last.result, seen) if last else [f"the unit {unit} once more: its note {file} cannot be read"]
+    seen["drift"] = [*seen.get("drift", []), *more]
     if found is None:
         for line in seen["drift"]:
             pulumi.log.info(f"to do on this server: {line}")
         for line in seen.get("warnings", []):
             pulumi.log.warn(line)
-    return after(Revision(last["revision"], last["generation"]), seen)
+    return after(last.revision if last else unknown(), seen)
 
 
 def observe(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:

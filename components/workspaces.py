@@ -31,7 +31,8 @@ class Workspaces(pulumi.ComponentResource):
         template_found, homes_found = observe("template", template), observe("workspaces", homes)
         if pulumi.runtime.is_dry_run():
             budgets = {student["name"]: student["budget"] for student in homes["students"]}
-            tell_changes(Wanted(budgets, version, origin(course.homes.template)), template_found, homes_found)
+            want = Wanted(budgets, version, origin(course.homes.template), course.homes.closed)
+            tell_changes(want, template_found, homes_found)
         self.template = host_command(
             f"{name}-template",
             "template",

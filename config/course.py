@@ -47,7 +47,7 @@ class PoolFile(Section):
     path: FilePath
     """Where the file is made; it takes disk space only as it fills."""
     size: Size
-    """How large the pool is, at least 64Mi (the least that ZFS takes)."""
+    """How large the pool is, at least 64Mi (the least that ZFS takes). It can grow, never shrink."""
 
 
 class Snapshots(Section):
@@ -70,13 +70,13 @@ class Storage(Section):
     pool: PoolName = "jhub-pool"
     """The pool; it must exist unless `poolFile` is given."""
     dataset: DatasetName = "userdata"
-    """The course's dataset in the pool. Two courses on one server need two datasets."""
+    """The course's dataset in the pool. Two courses on one server need two datasets: another stack's is refused."""
     quota: Size | None = None
     """How much the whole course may take; without it the pool is the limit."""
     dedup: bool = True
     """Keep equal blocks once. Costs about 1.25 GiB of memory for each TiB of data."""
     compression: Literal["lz4", "zstd", "gzip", "off"] = "lz4"
-    """lz4 becomes gzip where the ZFS of the machine has no lz4."""
+    """lz4 and zstd become gzip where the ZFS of the machine, or the pool, has them not."""
     pool_file: PoolFile | None = None
     """A file-backed pool, made when missing."""
     snapshots: Snapshots | None = None
@@ -85,7 +85,8 @@ class Storage(Section):
     """The folder for archives of the whole course; best on another disk."""
     on_destroy: Literal["keep", "archive", "destroy"] = "keep"
     """What `pulumi destroy` does with the students' work: `keep` it, with a held snapshot; `archive` it too, verified;
-    `destroy`: move what a verified archive has all of into the pool's trash."""
+    `destroy`: move what a verified archive has all of into the pool's trash. It counts as the last `up` knew it: after
+    a change run `make up` before `make down`."""
     confirm_destroy: str | None = None
     """For `onDestroy: destroy`, the full name of the dataset, typed once more."""
 
@@ -246,6 +247,16 @@ class Course(Section):
         admins = dict.fromkeys(name for name in self.hub.authentication.admin_users if name not in listed)
         # Not validated here: a rule tells of names that no home can have.
         return (*self.homes.roster, *(Participant.model_construct(name=name, role="staff") for name in admins))
+
+    @property
+    def members(self) -> tuple[Participant, ...]:
+        """Who may log in and write to the home: all participants; of a closed course staff alone."""
+        admins = self.hub.authentication.admin_users
+        return tuple(
+            entry
+            for entry in self.participants
+            if not self.homes.closed or entry.role == "staff" or entry.name in admins
+        )
 
     @property
     def scheme(self) -> str:

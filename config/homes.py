@@ -44,6 +44,9 @@ class Homes(Section):
     a write. `dynamic`: a claim for whoever logs in, as in the paper, whose size nothing enforces."""
     budget: Size = Size(2 << 30)
     """How much each student may write, above the template."""
+    closed: bool = False
+    """The course has ended: its roster stays, but students' homes are read-only, like those of students who left, and
+    staff alone may log in."""
     template: Template = Template()
     """The course's materials, which new homes start from; homes that are there keep theirs."""
     roster: Annotated[tuple[Participant, ...], BeforeValidator(_a_list), Field(json_schema_extra=_or_a_file)] = ()

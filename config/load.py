@@ -7,7 +7,7 @@ from pulumi.runtime.config import CONFIG, get_config_env, get_config_secret_keys
 
 from config.course import Course
 from config.faults import WrongConfiguration
-from config.raw import course_of
+from config.raw import course_of, mistyped, sections
 
 _FOLDER = Path(__file__).resolve().parent.parent  # of the program and its stacks' files
 
@@ -17,14 +17,9 @@ def load() -> Course:
 
     Raises pulumi.RunError, which ends the program without a traceback, with every fault of the configuration.
     """
-    prefix = f"{pulumi.get_project()}:"
-    given = {
-        key.removeprefix(prefix): value
-        for key, value in {**get_config_env(), **CONFIG.get()}.items()
-        if key.startswith(prefix)
-    }
-    secret = frozenset(key.removeprefix(prefix) for key in get_config_secret_keys_env() if key.startswith(prefix))
+    config = {**get_config_env(), **CONFIG.get()}
+    secret = frozenset(sections(dict.fromkeys(get_config_secret_keys_env())))
     try:
-        return course_of(given, pulumi.get_stack(), secret, _FOLDER)
+        return course_of(sections(config), pulumi.get_stack(), secret, _FOLDER, mistyped(config))
     except WrongConfiguration as error:
         raise pulumi.RunError(str(error)) from None

@@ -110,6 +110,15 @@ def _a_roster_is_for_the_mode_roster(course: Course) -> str | None:
     return None
 
 
+def _a_closed_course_is_its_staffs(course: Course) -> str | None:
+    if course.homes.closed and course.homes.mode != "roster":
+        return "with homes.mode: dynamic no home can be made read-only: take the hub down instead (`make down`)"
+    # Without a name on its list the hub would let everybody in.
+    if course.homes.closed and not course.members:
+        return "only staff may log in to a closed course: name at least one admin, or somebody with `role: staff`"
+    return None
+
+
 def _one_list_of_users(course: Course) -> str | None:
     if course.homes.mode == "roster" and course.hub.authentication.allowed_users:
         return "with homes.mode: roster the roster alone says who may log in: remove it"
@@ -296,6 +305,9 @@ RULES = (
     Rule(("homes.roster", "homes.mode"), _a_roster_has_somebody),
     Rule(("homes.roster",), _a_roster_has_everybody_once),
     Rule(("homes.mode", "homes.roster"), _a_roster_is_for_the_mode_roster),
+    Rule(
+        ("homes.closed", "homes.mode", "homes.roster", "hub.authentication.adminUsers"), _a_closed_course_is_its_staffs
+    ),
     Rule(("hub.authentication.allowedUsers", "homes.mode"), _one_list_of_users),
     Rule(("hub.authentication.adminUsers", "homes.mode"), _admins_can_have_homes),
     Rule(("homes.budget", "homes.roster", "hub.authentication.adminUsers", "storage.quota"), _budgets_fit_the_quota),

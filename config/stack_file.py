@@ -7,9 +7,7 @@ from typing import Any
 import yaml
 
 from config.course import Course
-from config.raw import course_of
-
-_PREFIX = "coursehub:"
+from config.raw import course_of, mistyped, parsed, sections
 
 
 class NoStack(Exception):
@@ -29,17 +27,39 @@ def find(folder: Path, stack: str | None = None) -> Path:
     return found[0]
 
 
+def stacks(folder: Path) -> dict[str, Path]:
+    """The files of a folder's stacks, by stack."""
+    return {stack_of(file): file for file in sorted(folder.glob("Pulumi.*.yaml"))}
+
+
+def stack_of(file: Path) -> str:
+    """The stack whose file it is."""
+    return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+
+
 def read(file: Path) -> Course:
     """The course that a stack's file describes. Raises WrongConfiguration with every fault, NoStack if it is none."""
+    return course(config(file), stack_of(file), file.parent)
+
+
+def config(file: Path) -> dict[str, Any]:
+    """The values of a stack's file by their whole keys, secrets as they are there. Raises NoStack if it is none."""
     try:
         tree = yaml.safe_load(file.read_text()) or {}
-        config = tree.get("config") or {}
-        given = {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
+        found = {key: parsed(value) for key, value in (tree.get("config") or {}).items()}
+        if not all(isinstance(key, str) for key in found):
+            raise ValueError("a key of `config` is no text")
     except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise NoStack(f"{file} cannot be read: {error}") from None
+    return found
+
+
+def course(config: Mapping[str, Any], stack: str, folder: Path) -> Course:
+    """The course that the values of a stack's file in `folder` describe. Raises WrongConfiguration with every fault."""
+    given = sections(config)
     closed = {section: _closed(value) for section, value in given.items()}
     secret = frozenset(section for section in given if closed[section] != given[section])
-    return course_of(closed, file.name.removeprefix("Pulumi.").removesuffix(".yaml"), secret, file.parent)
+    return course_of(closed, stack, secret, folder, mistyped(config))
 
 
 def _closed(value: Any) -> Any:

@@ -80,8 +80,18 @@ def _note(verb: str, result: dict[str, object]) -> None:
     if verb == "remove":
         marker.unlink(missing_ok=True)
     elif verb == "apply":
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps({**json.loads(os.environ["COURSEHUB_REVISION"]), "result": result}))
+        _replace(marker, json.dumps({**json.loads(os.environ["COURSEHUB_REVISION"]), "result": result}))
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file that is either the old one or the whole new one, wherever a power cut comes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    growing = file.with_suffix(".new")
+    with growing.open("w") as target:
+        target.write(text)
+        target.flush()
+        os.fsync(target.fileno())
+    growing.replace(file)
 
 
 def _specification() -> dict[str, object]:

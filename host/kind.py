@@ -17,9 +17,9 @@ from typing import Any
 from host import docker
 from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run, say, succeeds, which
+from host.state import is_new
 
 _WHOLE = "/kind/coursehub-is-whole"
-_NEW = "COURSEHUB_NEW"  # in the environment when the stack's state knows no cluster yet
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def apply(want: Want) -> dict[str, Any]:
         have = facts(want)
         if found := problems(want, have):
             raise Refused("\n  ".join(["the cluster cannot be made:", *found]) if len(found) > 1 else found[0])
-        if have.node and (reason := why_anew(want, have.node, unknown=_NEW in os.environ)):
+        if have.node and (reason := why_anew(want, have.node, unknown=is_new())):
             say(f"cluster {want.name} {reason}: making it anew (the data is not in it)")
             _delete(want)
             have = facts(want)

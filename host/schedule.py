@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from host.datasets import Course
-from host.run import BadSpecification, Refused, run_as_root, say, which
+from host.run import BadSpecification, Refused, run_as_root, say, succeeds, which
 from host.snapshots import parse as parse_snapshots
 
 _PROJECT = Path(__file__).resolve().parent.parent
+# Not that of a virtual environment: whoever runs this unit, the files are the same.
+_PYTHON = Path(sys.executable).resolve()
 _SYSTEMD = Path("/etc/systemd/system")
 _CRON = Path("/etc/cron.d")
 _SPECIFICATIONS = Path("/etc/coursehub")
@@ -48,7 +50,7 @@ def files(want: Want, *, systemd: bool) -> dict[Path, str]:
     """The files that make the schedule, by path."""
     about = f"Snapshots of the course {want.course.path}"
     specification = _SPECIFICATIONS / f"{want.name}.json"
-    command = f"{shlex.quote(sys.executable)} -m host snapshots rotate"
+    command = f"{shlex.quote(str(_PYTHON))} -m host snapshots rotate"
     if systemd:
         service = f"Type=oneshot\nWorkingDirectory={_PROJECT}\nStandardInput=file:{specification}\nExecStart={command}"
         timer = f"OnCalendar={_CALENDAR[want.every]}\nPersistent=true\n\n[Install]\nWantedBy=timers.target"
@@ -63,9 +65,22 @@ def files(want: Want, *, systemd: bool) -> dict[Path, str]:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """Whether it is there as wanted."""
-    wanted = files(want, systemd=_systemd())
-    return {"installed": all(path.is_file() and path.read_text() == text for path, text in wanted.items())}
+    """Whether it is there as wanted, and what `apply` would mend."""
+    found = drift(want, systemd=_systemd())
+    return {"installed": not found, "drift": found}
+
+
+def drift(want: Want, *, systemd: bool) -> list[str]:
+    """What is not as it was installed, so that no snapshots are taken, or not as wanted."""
+    wanted = files(want, systemd=systemd)
+    found = [
+        f"the snapshots' schedule: {path} is {'another one' if path.is_file() else 'not there'}"
+        for path, text in wanted.items()
+        if not (path.is_file() and path.read_text() == text)
+    ]
+    timer = f"{want.name}.timer"
+    asleep = systemd and not all(succeeds(["systemctl", ask, "--quiet", timer]) for ask in ("is-enabled", "is-active"))
+    return [*found, f"the snapshots' schedule: {timer} does not run"] if asleep and not found else found
 
 
 def apply(want: Want) -> dict[str, Any]:
@@ -77,7 +92,7 @@ def apply(want: Want) -> dict[str, Any]:
             " or remove storage.snapshots"
         )
     wanted = files(want, systemd=systemd)
-    if not observe(want)["installed"]:
+    if drift(want, systemd=systemd):
         for path, text in wanted.items():
             run_as_root(["mkdir", "-p", str(path.parent)])
             run_as_root(["tee", str(path)], stdin=text)

@@ -11,6 +11,7 @@ from typing import Any
 
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
+from host.state import was_made
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -88,6 +89,27 @@ def steps(want: Want, have: Facts) -> list[Argv]:
     return [["chown", want.owner, folder]] if have.folder_owner != want.owner else []
 
 
+def drift(want: Want, have: Facts) -> list[str]:
+    """What `apply` would do to a dataset that was made before, or why it would refuse."""
+    try:
+        refuse_to_begin_anew(want, have)
+        return [" ".join(argv) for argv in steps(want, have)]
+    except Refused as refusal:
+        return [str(refusal)]
+
+
+def refuse_to_begin_anew(want: Want, have: Facts) -> None:
+    """Raise Refused where a dataset that was made before is not there: an empty one would hide that data is missing."""
+    if have.there or not have.course_mounted:
+        return
+    raise Refused(
+        f"{want.path} is not there, but this stack made it: bring it back by `zfs rename` where it has another name now"
+        f" (`zfs list -r {want.pool}` shows all), or from an archive: in its manifest.json is which part holds"
+        f" {want.name}, for `zfs receive {want.path}`. To begin with an empty one, in which nobody has an account yet:"
+        f" `zfs create {want.path}`, then `make up`"
+    )
+
+
 def facts(want: Want) -> Facts:
     """Read the machine; changes nothing. Raises Refused where there is no ZFS, CommandFailed where it fails."""
     if which("zfs") is None:
@@ -118,16 +140,15 @@ def facts(want: Want) -> Facts:
 def observe(want: Want) -> dict[str, Any]:
     """What is there now."""
     have = facts(want)
-    try:
-        drift = [" ".join(argv) for argv in steps(want, have)]
-    except Refused as refusal:
-        drift = [str(refusal)]
-    return {"dataset": want.path, "mounted": have.mounted, "used": have.used, "quota": have.quota, "drift": drift}
+    found = {"dataset": want.path, "mounted": have.mounted, "used": have.used, "quota": have.quota}
+    return {**found, "drift": drift(want, have)}
 
 
 def apply(want: Want) -> dict[str, Any]:
     """Make the dataset what it is to be. Raises Refused or CommandFailed; running it again goes on from there."""
     with locked(want.course):
+        if was_made():
+            refuse_to_begin_anew(want, facts(want))
         last: list[Argv] = []
         while todo := steps(want, facts(want)):
             if todo == last:

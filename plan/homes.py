@@ -13,7 +13,7 @@ UID, GID = 1000, 100  # of the students' servers in the chart
 
 def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
     """The specification of the host unit `workspaces`: one home for each of the roster and each admin, with
-    its budget in bytes.
+    its budget in bytes; of a closed course those of staff, so that all others are kept read-only.
 
     New ones are clones of `version` of the template.
     """
@@ -22,9 +22,7 @@ def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
         "pool": course.storage.pool,
         "dataset": course.storage.dataset,
         "template": {"version": version},
-        "students": [
-            {"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in course.participants
-        ],
+        "students": [{"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in course.members],
         "uid": UID,
         "gid": GID,
     }
@@ -32,7 +30,7 @@ def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
 
 def allowed_users(course: Course) -> list[str]:
     """Who may log in: who has a home of the roster's where there is one, else those named; empty is everybody."""
-    return [entry.name for entry in course.participants] or list(course.hub.authentication.allowed_users)
+    return [entry.name for entry in course.members] or list(course.hub.authentication.allowed_users)
 
 
 def admin_users(course: Course) -> list[str]:

@@ -50,6 +50,7 @@ class Wanted:
     budgets: Mapping[str, int]  # bytes, for each of the roster
     version: str
     origin: str  # where the version comes from, in words
+    closed: bool = False  # the course has ended: those without a budget are in the roster all the same
 
 
 def changes(want: Wanted, seen: Seen) -> list[str]:
@@ -84,7 +85,8 @@ def _people(want: Wanted, seen: Seen) -> Iterator[str]:
     if back:
         yield f"{_students(len(back))} back in the roster, the home becomes writable again: {_some(back)}"
     if leaving:
-        yield f"{_students(len(leaving))} no longer in the roster, the home is kept read-only: {_some(leaving)}"
+        why = "may not write any more (homes.closed)" if want.closed else "no longer in the roster"
+        yield f"{_students(len(leaving))} {why}, the home is kept read-only: {_some(leaving)}"
 
 
 def _budgets(want: Wanted, seen: Seen) -> Iterator[str]:

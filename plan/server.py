@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from config.course import Course, Storage
 from plan.homes import workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
+from plan.keep import schedule_spec
 from plan.kind_config import kind_config
 from plan.parts import parts
 from plan.runtime import runtime_spec, sandboxed
@@ -18,8 +19,8 @@ def mountpoint(storage: Storage) -> str:
     return f"/{storage.path}"
 
 
-def dataset_spec(storage: Storage) -> dict[str, Any]:
-    """The specification of the host unit `zfs`."""
+def dataset_spec(storage: Storage, stack: str | None = None) -> dict[str, Any]:
+    """The specification of the host unit `zfs`; `stack` is whose the dataset is to be, None where one only looks."""
     file = storage.pool_file
     return {
         "pool": storage.pool,
@@ -30,6 +31,7 @@ def dataset_spec(storage: Storage) -> dict[str, Any]:
         "pool_file": file and {"path": file.path, "size": file.size},
         "destroy": storage.on_destroy == "destroy",
         "archive": storage.archive if storage.on_destroy == "archive" else None,
+        "stack": stack,
     }
 
 
@@ -66,6 +68,7 @@ def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
         "dataset": ("zfs", dataset_spec(course.storage)),
         "database": ("volume", database_spec(course.storage)),
         **homes,
+        **({"snapshots": ("schedule", snapshots)} if (snapshots := schedule_spec(course.storage)) else {}),
         "cluster": ("kind", cluster_spec(course)),
         "node": ("node", node_spec(course)),
         **({"runtime": ("runtime", runtime_spec(course))} if sandboxed(course) else {}),

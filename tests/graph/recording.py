@@ -30,7 +30,7 @@ class Registered:
     secret_outputs: tuple[str, ...]
 
 
-class _Answers(mocks.Mocks):
+class Answers(mocks.Mocks):
     """What the commands and the release would answer. Anything it was not told of fails."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -69,7 +69,7 @@ class _Answers(mocks.Mocks):
 
 class _Monitor(mocks.MockMonitor):
     def __init__(self) -> None:
-        super().__init__(_Answers())
+        super().__init__(Answers())
         self.registered: dict[str, Registered] = {}
 
     def RegisterResource(self, request: Any) -> Any:
@@ -99,7 +99,7 @@ def run_program(config: Mapping[str, Any], state: Path = NOWHERE) -> pulumi.Outp
     """
     os.environ["COURSEHUB_STATE"] = str(state)
     monitor = _Monitor()
-    mocks.set_mocks(mocks=_Answers(), project="coursehub", stack="dev", monitor=monitor, preview=True)
+    mocks.set_mocks(mocks=Answers(), project="coursehub", stack="dev", monitor=monitor, preview=True)
     set_all_config({f"coursehub:{key}": value for key, value in config.items()}, [])
     exported: dict[str, Any] = {}
     export = pulumi.export

@@ -44,6 +44,14 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
 
 
 @pulumi.runtime.test
+def test_the_dataset_is_told_whose_it_is() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert json.loads(graph["dataset-zfs"].inputs["stdin"])["stack"] == "dev/dev"
+
+    return run_program(DEV).apply(check)
+
+
+@pulumi.runtime.test
 def test_everything_is_under_its_component() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         parents = {name: resource.parent for name, resource in graph.items() if "-" in name}

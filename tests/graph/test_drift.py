@@ -95,6 +95,24 @@ def test_what_did_not_drift_has_the_inputs_of_last_time(
     run()
 
 
+@pytest.mark.parametrize("torn", ["", "{", "[]", "{}", '{"revision": null, "generation": 0, "result": {}}', "\0\0"])
+def test_a_note_that_cannot_be_read_runs_the_unit_again(
+    torn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted(tmp_path, "dataset-zfs", 2, 0)
+    (tmp_path / "revisions" / "dev" / "dataset-zfs.json").write_text(torn)
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        def check(graph: dict[str, Registered]) -> None:
+            assert revision(graph["dataset-zfs"])["revision"] > 1_000_000, "none that it could have had"
+            assert graph["dataset-zfs"].inputs["triggers"] == ["jhub-pool/userdata"], "it is not made anew"
+
+        return run_with({}, tmp_path, monkeypatch).apply(check)
+
+    run()
+
+
 def test_nothing_is_looked_at_before_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
 

@@ -30,15 +30,21 @@ class Unit:
     name: str
     spec: dict[str, Any]
 
-    def __call__(self, verb: str, *, made: bool = False, **changed: Any) -> subprocess.CompletedProcess[str]:
-        """Run a verb to its end, with parts of the specification changed; `made` is what a stack's state knows."""
+    def __call__(
+        self, verb: str, *, made: bool = False, new: bool = False, **changed: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end, with parts of the specification changed; `made` and `new` are what a state knows."""
         return subprocess.run(
             [sys.executable, "-m", "host", self.name, verb],
             input=json.dumps({**self.spec, **changed}),
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env={**os.environ, **({"COURSEHUB_MADE": "1"} if made else {})},
+            env={
+                **os.environ,
+                **({"COURSEHUB_MADE": "1"} if made else {}),
+                **({"COURSEHUB_NEW": "1"} if new else {}),
+            },
             check=False,
         )
 

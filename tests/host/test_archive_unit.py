@@ -87,6 +87,7 @@ def test_an_archive_is_nobody_elses_to_read_and_never_overwritten(archive: Unit)
 
 
 def test_a_course_comes_back_on_another_server(archive: Unit, other_pool: str, course: Unit) -> None:
+    zfs("zfs", "set", "coursehub:stack=physics/prod", f"{course.spec['pool']}/userdata")
     file = written(archive)
     elsewhere = Unit("archive", {"pool": other_pool, "dataset": "userdata", "file": str(file)})
     must(elsewhere("restore"))
@@ -99,6 +100,8 @@ def test_a_course_comes_back_on_another_server(archive: Unit, other_pool: str, c
     values = zfs("zfs", "get", "-Hp", "-o", "value", "quota,origin", f"{other_pool}/userdata/homes/ada").split()
     assert values == [str(16 << 20), f"{other_pool}/userdata/template@v1"], "a clone of the template as before"
     assert "coursehub-restoring" not in zfs("zfs", "list", "-H", "-o", "name", "-r", other_pool)
+    whose = zfs("zfs", "get", "-H", "-o", "value", "coursehub:stack", f"{other_pool}/userdata").strip()
+    assert whose == "-", "whichever stack comes there may have it"
     again = elsewhere("restore")
     assert (again.returncode, "nothing is ever restored over a course" in again.stderr) == (3, True)
 

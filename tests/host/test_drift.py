@@ -95,6 +95,23 @@ def test_a_pool_that_fills_up_is_told(unit: Unit) -> None:
     assert "% full" in said
 
 
+def test_a_disk_that_is_missing_is_told_while_its_mirror_still_works(unit: Unit, tmp_path: Path) -> None:
+    disks = [tmp_path / name for name in ("one.img", "other.img")]
+    for disk in disks:
+        with disk.open("wb") as file:
+            file.truncate(128 << 20)
+    zfs("zpool", "create", "-O", "canmount=off", unit.spec["pool"], "mirror", *map(str, disks))
+    mirrored = Unit("zfs", {**unit.spec, "pool_file": None})
+    assert mirrored("apply").returncode == 0
+    assert observed(mirrored, "warnings") == []
+    zfs("zpool", "offline", unit.spec["pool"], str(disks[1]))
+    assert observed(mirrored, "warnings") == [
+        f"pool {unit.spec['pool']} is DEGRADED: `zpool status {unit.spec['pool']}` tells why"
+    ]
+    assert observed(mirrored, "drift") == [], "no `up` can mend it"
+    zfs("zpool", "online", unit.spec["pool"], str(disks[1]))
+
+
 def test_a_revision_is_noted_once_the_work_is_done(unit: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "revisions" / "dataset-zfs.json"
     monkeypatch.setenv("COURSEHUB_MARKER", str(marker))

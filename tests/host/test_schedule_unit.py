@@ -37,6 +37,20 @@ def test_a_second_apply_says_nothing_and_a_change_is_installed(schedule: Unit) -
     assert must(schedule("observe", every="daily"))["installed"]
 
 
+def test_what_was_taken_away_or_changed_by_hand_is_found_and_mended(schedule: Unit) -> None:
+    installed = [Path(file) for file in must(schedule("apply"))["files"]]
+    assert must(schedule("observe"))["drift"] == []
+    installed[0].unlink()
+    installed[1].write_text("# nothing\n")
+    assert must(schedule("observe"))["drift"] == [
+        f"the snapshots' schedule: {installed[0]} is not there",
+        f"the snapshots' schedule: {installed[1]} is another one",
+    ]
+    assert not installed[0].exists(), "only looked at"
+    must(schedule("apply", made=True))
+    assert must(schedule("observe"))["drift"] == []
+
+
 def test_it_is_taken_away_and_the_snapshots_stay(schedule: Unit, course: Unit) -> None:
     installed = must(schedule("apply"))["files"]
     must(course("rotate", keep=KEEP))

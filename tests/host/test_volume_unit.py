@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.conftest import Unit, zfs
+from tests.host.conftest import Unit, must, zfs
 
 MIB = 1 << 20
 
@@ -72,3 +72,26 @@ def test_remove_keeps_it(database: Unit) -> None:
     database("apply")
     assert database("remove").returncode == 0
     assert value(database, "mounted") == "yes"
+
+
+def test_one_that_was_made_and_is_gone_is_never_replaced_by_an_empty_one(database: Unit) -> None:
+    assert database("apply", new=True).returncode == 0
+    Path("/", path(database), "jupyterhub.sqlite").write_text("accounts")
+    elsewhere = f"{path(database)}-old"
+    zfs("zfs", "unmount", path(database))
+    zfs("zfs", "rename", path(database), elsewhere)
+    refused = database("apply", made=True)
+    assert refused.returncode == 3
+    assert "is not there, but this stack made it" in refused.stderr
+    assert refused.stderr.removeprefix("volume: ").strip() in must(database("observe"))["drift"]
+    assert path(database) not in zfs("zfs", "list", "-H", "-o", "name").split()
+    zfs("zfs", "rename", elsewhere, path(database))
+    assert database("apply", made=True).returncode == 0
+    assert Path("/", path(database), "jupyterhub.sqlite").read_text() == "accounts"
+
+
+def test_one_that_was_made_by_hand_to_begin_anew_is_taken(database: Unit) -> None:
+    zfs("zfs", "create", path(database))
+    assert database("apply", made=True).returncode == 0
+    assert (value(database, "mounted"), value(database, "quota")) == ("yes", str(8 * MIB))
+    assert Path("/", path(database)).stat().st_uid == 1000

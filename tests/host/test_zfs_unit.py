@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.host.conftest import Unit, zfs
+from tests.host.conftest import POOL_BYTES, Unit, zfs
 
 
 def path(unit: Unit) -> str:
@@ -181,3 +181,94 @@ def test_two_at_once_do_not_interleave(unit: Unit) -> None:
     processes = [unit.start("apply") for _ in range(4)]
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     assert value(unit, "mounted") == "yes"
+
+
+def test_a_compression_that_this_zfs_has_not_is_said_and_replaced(unit: Unit) -> None:
+    for wanted in ("lz4", "zstd"):
+        done = unit("apply", compression=wanted)
+        assert done.returncode == 0, done.stderr
+        has = value(unit, "compression")
+        assert has in (wanted, "gzip")
+        said = f"this ZFS has no {wanted}: new data is compressed by gzip" in done.stderr
+        assert said == (has == "gzip")
+
+
+def test_a_larger_pool_file_grows_and_a_smaller_one_is_refused(unit: Unit) -> None:
+    unit("apply", quota=None)
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    file = Path(unit.spec["pool_file"]["path"])
+    larger = {"path": str(file), "size": 2 * POOL_BYTES}
+    assert json.loads(unit("observe", pool_file=larger).stdout)["drift"] == [
+        f"making {file} {2 * POOL_BYTES:,} bytes large"
+    ]
+    assert file.stat().st_size == POOL_BYTES, "only looked at"
+    grown = unit("apply", pool_file=larger)
+    assert grown.returncode == 0, grown.stderr
+    if zpool_size(unit) < POOL_BYTES:  # zfs-fuse grows a pool only as it imports it, and that is told
+        assert "when it imports the pool" in grown.stderr
+        (said,) = json.loads(unit("observe", pool_file=larger).stdout)["warnings"]
+        assert f"`zpool export {unit.spec['pool']}`" in said
+        zfs("zpool", "export", unit.spec["pool"])
+        assert unit("apply", pool_file=larger).returncode == 0
+    assert zpool_size(unit) > 1.9 * POOL_BYTES
+    seen = json.loads(unit("observe", pool_file=larger).stdout)
+    assert (seen["drift"], seen["warnings"]) == ([], [])
+    refused = unit("apply")
+    assert (refused.returncode, "ZFS makes no disk smaller" in refused.stderr) == (3, True)
+    assert file.stat().st_size == 2 * POOL_BYTES
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+
+
+def zpool_size(unit: Unit) -> float:
+    """Bytes of the pool, as zpool rounds them for people; zfs-fuse knows no other way."""
+    text = zfs("zpool", "list", "-H", "-o", "size", unit.spec["pool"]).strip()
+    return float(text[:-1]) * {"M": 1 << 20, "G": 1 << 30}[text[-1]]
+
+
+def test_a_full_course_is_mounted_all_the_same(unit: Unit) -> None:
+    unit("apply", compression="off", dedup=False)
+    (mountpoint(unit) / "big").write_bytes(os.urandom(8 << 20))
+    zfs("zfs", "snapshot", f"{path(unit)}@flush")  # zfs-fuse counts late; a snapshot makes it count
+    used = int(value(unit, "used"))
+    zfs("zfs", "set", f"quota={used}", path(unit))
+    zfs("zfs", "unmount", path(unit))
+    # Deduplication and late accounting may put `used` above a quota that holds.
+    done = unit("apply", compression="off", dedup=False, quota=used)
+    assert done.returncode == 0, done.stderr
+    assert value(unit, "mounted") == "yes"
+
+
+def test_another_stacks_dataset_is_refused_before_anything_is_changed(unit: Unit) -> None:
+    assert unit("apply", new=True, stack="physics/prod").returncode == 0
+    (mountpoint(unit) / "work.txt").write_text("mine")
+    assert value(unit, "coursehub:stack") == "physics/prod"
+    refused = unit("apply", new=True, stack="chem/dev", quota=64 << 20)
+    assert refused.returncode == 3
+    assert f"`zfs set coursehub:stack=chem/dev {path(unit)}`" in refused.stderr
+    assert (value(unit, "coursehub:stack"), value(unit, "quota")) == ("physics/prod", "0")
+    zfs("zfs", "set", "coursehub:stack=chem/dev", path(unit))
+    assert unit("apply", new=True, stack="chem/dev").returncode == 0, "it was handed over"
+    assert (mountpoint(unit) / "work.txt").read_text() == "mine"
+
+
+def test_a_stack_whose_state_was_lost_has_its_dataset_again_without_a_word(unit: Unit) -> None:
+    unit("apply", new=True, stack="physics/prod")
+    again = unit("apply", new=True, stack="physics/prod")
+    assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_stack_that_was_renamed_keeps_its_dataset(unit: Unit) -> None:
+    unit("apply", new=True, stack="physics/prod")
+    assert unit("apply", made=True, stack="physics/main").returncode == 0
+    assert value(unit, "coursehub:stack") == "physics/main"
+
+
+def test_a_dataset_that_is_nobodys_is_taken_also_below_anothers(unit: Unit) -> None:
+    unit("apply", stack=None)
+    assert value(unit, "coursehub:stack") == "-"
+    assert unit("apply", new=True, stack="physics/prod").returncode == 0
+    zfs("zfs", "create", f"{path(unit)}/inner")
+    inner = unit("apply", new=True, stack="chem/dev", dataset="userdata/inner")
+    assert inner.returncode == 0, inner.stderr
+    assert zfs("zfs", "get", "-H", "-o", "value", "coursehub:stack", f"{path(unit)}/inner").strip() == "chem/dev"
+    zfs("zfs", "unmount", f"{path(unit)}/inner")

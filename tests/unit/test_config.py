@@ -195,6 +195,8 @@ def test_dummy_is_refused_outside_development() -> None:
         ({"homes": {}}, "homes.roster"),
         ({"homes": {"roster": [{"name": "ada"}, {"name": "ada"}]}}, "homes.roster"),
         ({"homes": {"mode": "dynamic", "roster": [{"name": "ada"}]}}, "homes.mode"),
+        ({"homes": {"mode": "dynamic", "closed": True}}, "homes.closed"),
+        ({"homes": {"roster": [{"name": "ada"}], "closed": True}}, "homes.closed"),
         ({"homes": {"roster": [{"name": "ada"}]}, "storage": {"quota": "1Gi"}}, "homes.budget"),
         (
             {

@@ -29,6 +29,7 @@ def test_nothing_is_said_where_nothing_changes() -> None:
         (WANT, replace(SEEN, homes={"ada": HOME}), "1 student will get a home from version 3f2a: bob"),
         (WANT, having(bob=replace(HOME, readonly=True)), "back in the roster, the home becomes writable again: bob"),
         (WANT, having(eve=HOME), "1 student no longer in the roster, the home is kept read-only: eve"),
+        (replace(WANT, closed=True), having(eve=HOME), "1 student may not write any more (homes.closed), the home is"),
         (WANT, having(bob=replace(HOME, budget=GIB)), "budget 1Gi -> 2Gi: bob"),
         (WANT, having(bob=replace(HOME, budget=0)), "budget none -> 2Gi: bob"),
         (WANT, having(bob=replace(HOME, mounted=False)), "1 student without a mounted home, it will be mounted: bob"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from host.run import BadSpecification, Refused
-from host.zfs import Facts, PoolFile, Want, parse, properties, steps
+from host.zfs import Facts, PoolFile, Want, parse, properties, refuse_anothers, steps
 
 WANT = Want("jhub-pool", "userdata", "lz4", True, None, None, False)
 FILE = replace(WANT, pool_file=PoolFile("/srv/pools/jhub.img", 1 << 30))
@@ -20,7 +20,9 @@ SOUND = {
     "quota": "0",
     "used": "4096",
 }
-POOL = Facts(openzfs=True, lz4=True, pools=frozenset({"jhub-pool"}), mountpoint=True, guarded=True)
+POOL = Facts(
+    openzfs=True, compressions=frozenset({"lz4"}), pools=frozenset({"jhub-pool"}), mountpoint=True, guarded=True
+)
 THERE = replace(POOL, properties=SOUND)
 
 
@@ -78,18 +80,74 @@ def test_a_quota_below_what_is_used_is_refused_with_the_figures() -> None:
         steps(replace(WANT, quota=1024), THERE)
 
 
+def test_a_course_that_is_fuller_than_its_quota_is_mounted_all_the_same() -> None:
+    full = replace(WANT, quota=1024)
+    assert steps(full, having(quota="1024")) == []
+    assert steps(full, having(quota="1024", mounted="no")) == [["zfs", "mount", "jhub-pool/userdata"]]
+
+
+def test_whose_it_is_is_noted() -> None:
+    mine = replace(WANT, stack="physics/prod")
+    (create,) = steps(mine, replace(POOL, properties=None))
+    assert "-ocoursehub:stack=physics/prod" in create
+    for before in ("", "physics/old"):
+        assert steps(mine, having(**{"coursehub:stack": before})) == [
+            ["zfs", "set", "coursehub:stack=physics/prod", "jhub-pool/userdata"]
+        ]
+    assert steps(mine, having(**{"coursehub:stack": "physics/prod"})) == []
+
+
+def test_another_stacks_dataset_is_refused_with_both_ways_out() -> None:
+    mine = replace(WANT, stack="physics/prod")
+    for own in ("", "physics/prod"):
+        refuse_anothers(mine, having(**{"coursehub:stack": own}))
+    refuse_anothers(WANT, having(**{"coursehub:stack": "chem/dev"}))
+    refuse_anothers(mine, POOL)
+    with pytest.raises(Refused) as refusal:
+        refuse_anothers(mine, having(**{"coursehub:stack": "chem/dev"}))
+    assert "of the course chem, of the stack dev" in str(refusal.value)
+    assert "another storage.dataset" in str(refusal.value)
+    assert "`zfs set coursehub:stack=physics/prod jhub-pool/userdata`" in str(refusal.value)
+
+
+def sized(pool: Facts, file: int, disk: int | None) -> Facts:
+    return replace(pool, pool_folder=True, pool_file=file, pool_disk=disk)
+
+
+@pytest.mark.parametrize("pool", [THERE, replace(THERE, pools=frozenset(), properties=None, importable=True)])
+def test_a_pools_file_grows_before_all_else(pool: Facts) -> None:
+    grow = ["truncate", "-s", str(1 << 30), "/srv/pools/jhub.img"]
+    assert steps(FILE, sized(pool, 1 << 29, 1 << 29)) == [grow]
+    assert grow not in steps(FILE, sized(pool, 1 << 30, 1 << 29))
+
+
+def test_a_pools_file_never_shrinks() -> None:
+    with pytest.raises(Refused, match="ZFS makes no disk smaller"):
+        steps(FILE, sized(THERE, 1 << 31, 1 << 31))
+
+
+def test_a_file_that_is_not_the_pools_disk_is_left_alone() -> None:
+    have = sized(THERE, 1 << 20, None)
+    assert steps(FILE, have) == []
+
+
+@pytest.mark.parametrize(("disk", "idle"), [(1 << 29, 1 << 29), ((1 << 30) - 4096, 0), (1 << 30, 0), (None, 0)])
+def test_what_a_pool_does_not_use_of_its_file(disk: int | None, idle: int) -> None:
+    assert sized(THERE, 1 << 30, disk).idle == idle
+
+
 def test_a_missing_pool_is_refused_and_those_there_are_named() -> None:
     with pytest.raises(Refused, match=r"no ZFS pool jhub-pool on this server \(pools here: tank\)"):
-        steps(WANT, Facts(True, True, frozenset({"tank"})))
+        steps(WANT, Facts(True, pools=frozenset({"tank"})))
 
 
 @pytest.mark.parametrize(
     ("have", "commands"),
     [
-        (Facts(True, True), ["mkdir", "truncate", "zpool create"]),
-        (Facts(True, True, pool_folder=True), ["truncate", "zpool create"]),
-        (Facts(True, True, pool_folder=True, pool_file=True), ["zpool create"]),
-        (Facts(True, True, pool_folder=True, pool_file=True, importable=True), ["zpool import"]),
+        (Facts(True), ["mkdir", "truncate", "zpool create"]),
+        (Facts(True, pool_folder=True), ["truncate", "zpool create"]),
+        (Facts(True, pool_folder=True, pool_file=1 << 30), ["zpool create"]),
+        (Facts(True, pool_folder=True, pool_file=1 << 30, importable=True), ["zpool import"]),
     ],
 )
 def test_a_pool_in_a_file_goes_on_from_where_it_is(have: Facts, commands: list[str]) -> None:
@@ -99,16 +157,24 @@ def test_a_pool_in_a_file_goes_on_from_where_it_is(have: Facts, commands: list[s
 
 
 def test_no_real_disk_is_ever_formatted() -> None:
-    have = Facts(True, True, pool_folder=True)
+    have = Facts(True, pool_folder=True)
     assert next(argv for argv in steps(FILE, have) if argv[0] == "zpool")[-1] == "/srv/pools/jhub.img"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "lz4", "given"),
-    [("lz4", False, "gzip"), ("zstd", False, "gzip"), ("lz4", True, "lz4"), ("off", False, "off")],
+    ("wanted", "there", "given"),
+    [
+        ("lz4", (), "gzip"),
+        ("zstd", (), "gzip"),
+        ("zstd", ("lz4",), "gzip"),
+        ("zstd", ("lz4", "zstd"), "zstd"),
+        ("lz4", ("lz4",), "lz4"),
+        ("off", (), "off"),
+    ],
 )
-def test_compression_is_what_this_zfs_has(wanted: str, lz4: bool, given: str) -> None:
-    assert properties(replace(WANT, compression=wanted), replace(THERE, lz4=lz4))["compression"] == given
+def test_compression_is_what_this_pool_has(wanted: str, there: tuple[str, ...], given: str) -> None:
+    have = replace(THERE, compressions=frozenset(there))
+    assert properties(replace(WANT, compression=wanted), have)["compression"] == given
 
 
 SPEC: dict[str, Any] = {
@@ -131,6 +197,12 @@ def test_a_specification_is_read() -> None:
 def test_the_unit_trusts_no_name(key: str, name: str) -> None:
     with pytest.raises(BadSpecification):
         parse({**SPEC, key: name})
+
+
+@pytest.mark.parametrize("stack", ["dev", "a b/c", "a/b\n", "/", "-o x/y", 1, "a/b/c"])
+def test_the_unit_trusts_no_stack(stack: Any) -> None:
+    with pytest.raises(BadSpecification):
+        parse({**SPEC, "stack": stack})
 
 
 @pytest.mark.parametrize("wrong", [{}, {**SPEC, "more": 1}, {k: v for k, v in SPEC.items() if k != "quota"}])

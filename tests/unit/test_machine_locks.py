@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from machine.locks import forget_dead_locks, is_dead
+from machine.locks import Holder, forget_dead_locks, is_dead
 
-HOLDER = {"pid": 4242, "hostname": "server"}
+HOLDER = Holder(4242, "server")
 
 
 @pytest.mark.parametrize(("comm", "dead"), [("pulumi\n", False), ("cron\n", True), (None, True)])
@@ -32,3 +32,16 @@ def test_only_the_dead_lock_of_the_stack_goes(tmp_path: Path, capsys: pytest.Cap
     forget_dead_locks(tmp_path, "dev")
     assert (dead.exists(), elsewhere.exists(), other.exists()) == (False, True, True)
     assert "took away its lock" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[]", '{"pid": 1}', '{"pid": null, "hostname": "x"}'])
+def test_a_torn_lock_stays_and_the_remedy_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], torn: str
+) -> None:
+    lock = tmp_path / ".pulumi" / "locks" / "organization" / "coursehub" / "dev" / "torn.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(torn)
+    forget_dead_locks(tmp_path, "dev")
+    assert lock.exists()
+    said = capsys.readouterr().out
+    assert str(lock) in said and "if nobody is at work on the stack, remove it" in said

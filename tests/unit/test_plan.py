@@ -12,10 +12,11 @@ from host.template import Source
 from host.template import parse as parse_template
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
-from plan.keep import trash_spec
+from plan.keep import schedule_spec, trash_spec
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
 from plan.parts import MAKERS, REGISTRIES, parts
+from plan.server import looked_at
 from plan.template import template_spec, version
 from plan.volumes import DATABASE
 
@@ -136,6 +137,20 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
         "prof": 1 << 30,
     }
     assert (spec["uid"], spec["gid"]) == (1000, 100)
+
+
+def test_the_doctor_looks_at_the_schedule_where_there_is_one() -> None:
+    assert "snapshots" not in looked_at(course())
+    scheduled = course(storage={"snapshots": {}})
+    assert looked_at(scheduled)["snapshots"] == ("schedule", schedule_spec(scheduled.storage))
+
+
+def test_a_closed_course_is_its_staffs_alone_and_its_roster_stays() -> None:
+    closed = course(homes={**ROSTER, "closed": True})
+    assert [student["name"] for student in workspaces_spec(closed, "initial")["students"]] == ["ada", "prof"]
+    users = values(homes={**ROSTER, "closed": True})["hub"]["config"]["Authenticator"]
+    assert (users["allowed_users"], users["allow_all"]) == (["ada", "prof"], False)
+    assert trash_spec(closed)["students"] == ["ada", "1234567", "prof"], "nobody of them has left"
 
 
 def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:

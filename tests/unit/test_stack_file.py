@@ -53,6 +53,24 @@ def test_a_section_that_is_torn_is_a_fault_like_others(tmp_path: Path) -> None:
     assert {"homes", "storage.qota"} <= {fault.path for fault in error.value.faults}
 
 
+@pytest.mark.parametrize("namespace", ["courshub", "course-hub", "Coursehub", "coursehubs"])
+def test_a_mistyped_namespace_is_a_fault_and_its_value_is_not_shown(tmp_path: Path, namespace: str) -> None:
+    file = tmp_path / "Pulumi.a.yaml"
+    file.write_text(f"config: {{'{namespace}:storage': {{quota: hunter2}}}}")
+    with pytest.raises(WrongConfiguration) as error:
+        read(file)
+    found = {fault.path: str(fault) for fault in error.value.faults}
+    assert "did you mean coursehub:storage?" in found[f"{namespace}:storage"]
+    assert "hunter2" not in str(error.value)
+
+
+def test_keys_of_other_namespaces_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.a.yaml"
+    others = "'kubernetes:context': x, 'pulumi:tags': {a: b}, 'aws:region': y"
+    file.write_text(f"config: {{'coursehub:homes': {{roster: [{{name: ada, role: staff}}]}}, {others}}}")
+    assert read(file).homes.roster[0].name == "ada"
+
+
 def test_it_must_be_clear_which_stack(tmp_path: Path) -> None:
     with pytest.raises(NoStack, match="none yet"):
         find(tmp_path)
