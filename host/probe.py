@@ -95,13 +95,10 @@ def apply(want: Want) -> dict[str, Any]:
             raise Refused(refusal)
         if not docker.exists(want.node):
             raise Refused(f"there is no cluster {want.cluster} on this server: `make up` makes it")
-        with _addresses(want), _pods(want) as image:
-            where = _places(want)
-            targets = [(where[row["to"]], row["port"]) for row in want.table]
-            say(f"trying {len(targets)} ways from a pod like a student's ({image})")
-            time.sleep(_SETTLE_SECONDS)
-            seen = json.loads(_kubectl(want, "exec", _STUDENT, "--", "python3", "-c", TRY, json.dumps(targets)))
-            there = [_from_node(want, host, port) for host, port in targets]
+        with targets(want) as found:
+            say(f"trying {len(found)} ways from a pod like a student's")
+            seen = json.loads(_kubectl(want, "exec", _STUDENT, "--", "python3", "-c", TRY, json.dumps(found)))
+            there = [_from_node(want, host, port) for host, port in found]
         rows = zip(want.table, seen, there, strict=True)
         return {"rows": [{**row, "seen": one, "there": other} for row, one, other in rows]}
 
@@ -109,6 +106,18 @@ def apply(want: Want) -> dict[str, Any]:
 def remove(want: Want) -> dict[str, Any]:
     """Nothing stays."""
     return {}
+
+
+@contextmanager
+def targets(want: Want) -> Iterator[list[tuple[str, int]]]:
+    """Address and port of each row; all of it can be tried for as long as the context lasts.
+
+    Raises Refused where the pods do not start.
+    """
+    with _addresses(want), _pods(want):
+        where = _places(want)
+        time.sleep(_SETTLE_SECONDS)
+        yield [(where[row["to"]], row["port"]) for row in want.table]
 
 
 def _kubectl(want: Want, *argv: str, namespace: str = "", stdin: str = "") -> str:
@@ -142,7 +151,7 @@ def _addresses(want: Want) -> Iterator[None]:
 
 
 @contextmanager
-def _pods(want: Want) -> Iterator[str]:
+def _pods(want: Want) -> Iterator[None]:
     """The three pods, of the hub's own image, and a port of the hub's that nobody should reach; gone in the end."""
     image = _kubectl(want, "get", "deployment", "hub", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
     pods = [
@@ -159,7 +168,7 @@ def _pods(want: Want) -> Iterator[str]:
             where = pod["metadata"]["namespace"]
             ready = ("wait", "--for=condition=Ready", f"--timeout={_READY_SECONDS}s", f"pod/{pod['metadata']['name']}")
             _kubectl(want, *ready, namespace=where)
-        yield image
+        yield
     except CommandFailed as error:
         raise Refused(f"the check could not be made: {error}") from None
     finally:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +126,31 @@ def test_the_kernel_ends_a_students_server_before_hub_and_proxy(ada: Student) ->
     student = oom_score(f"jupyter-{ada.name}")
     assert student > 900
     assert all(oom_score(pod) < student - 900 for pod in pods)
+
+
+def wait_for_an_empty_share() -> None:
+    """Kubernetes takes a moment to count what is gone."""
+    deadline = time.monotonic() + 60
+    while found("resourcequota", "students")["status"]["used"]["pods"] != "0":
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_who_finds_the_students_share_full_is_told_so_in_words(course: Stack) -> None:
+    """Behind the hub's own limit: the share is held by pods that the hub knows nothing of."""
+    grace = Student(URL, "grace")
+    grace.log_in(course.output("password"))
+    try:
+        assert [create(name, student=True).returncode for name in ("one", "two")] == [0, 0]
+        answer = grace.hub("POST", "/users/grace/server")
+        page = grace.session.get(f"{URL}/hub/spawn-pending/grace", timeout=30)
+    finally:
+        kubectl("delete", "pod", "--ignore-not-found", "--now", "one", "two")
+        wait_for_an_empty_share()
+    assert answer.status_code == requests.codes.unavailable
+    for said in (answer.json()["message"], page.text):
+        assert "All places of this course are taken" in said
+        assert "exceeded quota" not in said
 
 
 def test_a_students_server_counts_as_a_students(ada: Student) -> None:
