@@ -68,12 +68,19 @@ def test_all_kinds_are_there_to_be_judged() -> None:
     }
 
 
-@pytest.mark.parametrize("one", THINGS, ids=lambda one: f"{one['kind']}-{one['metadata']['name']}")
-def test_kubernetes_knows_every_field(one: Thing) -> None:
-    kubernetes_validate.validate(one, "1.34", strict=True)
+def listed(kind: str) -> Thing:
+    """All of a kind as one list, as Kubernetes gives them: a schema takes a second to read."""
+    items = [one for one in THINGS if one["kind"] == kind]
+    return {"apiVersion": items[0]["apiVersion"], "kind": f"{kind}List", "items": items}
+
+
+@pytest.mark.parametrize("kind", sorted({one["kind"] for one in THINGS}))
+def test_kubernetes_knows_every_field(kind: str) -> None:
+    kubernetes_validate.validate(listed(kind), "1.34", strict=True)
 
 
 def test_a_field_that_it_does_not_know_is_found() -> None:
-    one = next(one for one in THINGS if one["kind"] == "NetworkPolicy")
+    found = listed("NetworkPolicy")
+    found["items"] = [*found["items"], {**found["items"][0], "nonsense": 1}]
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate({**one, "nonsense": 1}, "1.34", strict=True)
+        kubernetes_validate.validate(found, "1.34", strict=True)
