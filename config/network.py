@@ -26,6 +26,7 @@ class Network(Section):
     """`web`: ports 80 and 443 of the internet, for packages, data and git; never private addresses, nor this server's
     own. `none`: nothing. `ranges`: ports 80 and 443 of `ranges` alone."""
     ranges: tuple[Range, ...] = ()
-    """For `internet: ranges`, the addresses that students may reach; private ones are meant if they are listed."""
+    """For `internet: ranges`, the addresses that students may reach; private ones are meant if they are listed. Never
+    those where a cloud keeps a server's secrets, nor this server's own."""
     blocked: tuple[Range, ...] = ()
     """For `internet: web`, public addresses that students may not reach, such as the campus's own."""

@@ -1,8 +1,12 @@
-"""What both units of the cluster ask Docker."""
+"""What the units of the cluster ask Docker, and how a node is started."""
 
-from host.run import CommandFailed, run, say, succeeds
+import re
+
+from host.run import CommandFailed, Refused, run, say, succeeds
 
 READY_SECONDS = 180  # a node was ready 23 s after a restart; a slow disk gets time
+# Of another container, of another program, and of either as Docker 28 says it.
+_TAKEN = re.compile(r"(?:Bind for|listen tcp4?|bind host port(?: for)?) (\d+\.\d+\.\d+\.\d+):(\d+)")
 
 
 def refusal() -> str:
@@ -10,14 +14,29 @@ def refusal() -> str:
     try:
         run(["docker", "version", "--format", "{{.Server.Version}}"])
     except CommandFailed as error:
-        said = (error.stderr.strip().splitlines() or ["nothing"])[-1]
-        return f"Docker does not answer: start it (`systemctl start docker`, or `make up`). It said: {said}"
+        return why(error.stderr)
     return ""
+
+
+def why(said: str) -> str:
+    """What is to be done about Docker, by what it said."""
+    if "permission denied" in said:
+        return "Docker runs, but you may not use it: `sudo usermod -aG docker $USER` and a new login change that"
+    last = (said.strip().splitlines() or ["nothing"])[-1]
+    return f"Docker does not answer: start it (`systemctl start docker`, or `make up`). It said: {last}"
 
 
 def exists(container: str) -> bool:
     """Whether there is such a container, running or not."""
     return succeeds(["docker", "container", "inspect", container])
+
+
+def image_id(image: str) -> str:
+    """Docker's id of an image; empty where it has none of that name."""
+    try:
+        return run(["docker", "image", "inspect", "--format", "{{.Id}}", image]).strip()
+    except CommandFailed:
+        return ""
 
 
 def kubectl(node: str) -> list[str]:
@@ -26,6 +45,47 @@ def kubectl(node: str) -> list[str]:
 
 
 def start(node: str) -> None:
-    """Start a stopped node."""
+    """Start a stopped node. Raises Refused, with the remedy, where it cannot be started."""
     say(f"starting {node}, which was stopped")
-    run(["docker", "start", node])
+    try:
+        run(["docker", "start", node])
+    except CommandFailed as error:
+        port = taken_port(error.stderr)
+        listener = program(_listeners(port)) if port else ""
+        raise Refused(not_started(node, error.stderr, port, listener)) from None
+
+
+def taken_port(said: str) -> int | None:
+    """The port that somebody else has, by what Docker said; None if that is not the reason."""
+    found = _TAKEN.search(said)
+    return int(found[2]) if found else None
+
+
+def program(sockets: str) -> str:
+    """Who listens, by what `ss -Hltnp` printed; empty where that cannot be told."""
+    found = re.search(r'users:\(\("([^"]+)",pid=(\d+)', sockets)
+    return f"{found[1]}, process {found[2]}" if found else ""
+
+
+def not_started(node: str, said: str, port: int | None, listener: str) -> str:
+    """Why a node does not start, with the remedy: without it, no change of the configuration would be reached."""
+    if port:
+        return (
+            f"{node} cannot be started: port {port} is taken by {listener or 'another program'}. Stop that"
+            f" (`ss -ltnp 'sport = :{port}'` shows it), or set another port and make the cluster anew: {anew(node)}"
+        )
+    last = (said.strip().splitlines() or ["nothing"])[-1]
+    return f"{node} cannot be started. If it stays so: {anew(node)}. Docker said: {last}"
+
+
+def anew(node: str) -> str:
+    """How to make a cluster anew, whatever is wrong with its node."""
+    cluster = node.removesuffix("-control-plane")
+    return f"`kind delete cluster --name {cluster}` (the course's data is not in it), then `make up`"
+
+
+def _listeners(port: int) -> str:
+    try:
+        return run(["ss", "-Hltnp", f"sport = :{port}"])
+    except (CommandFailed, Refused):
+        return ""

@@ -4,18 +4,21 @@ The cluster is disposable, so what was left half made is deleted and made anew. 
 made to the end. The user's default kubeconfig is never touched.
 """
 
+import errno
 import ipaddress
 import json
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from host import docker
+from host import docker, images, memory
 from host.lock import locked
+from host.memory import Memory
 from host.run import BadSpecification, CommandFailed, Refused, run, say, succeeds, which
 from host.state import is_new
 
@@ -29,17 +32,23 @@ class Want:
     name: str
     config: dict[str, Any]
     image: str
-    local: tuple[str, ...]  # images that no registry has: they are loaded into the node
+    local: tuple[str, ...]  # images that no registry has; the node's own may be among them
     mountpoint: str
     address: str
     ports: dict[str, int]
     kubeconfig: str  # `~` is the user's home
     memory: int  # bytes that the node may use, with all that runs in it
+    free: int  # bytes of them below which its kubelet ends pods
 
     @property
     def node(self) -> str:
         """The node's container."""
         return f"{self.name}-control-plane"
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The images that are loaded into the node."""
+        return tuple(image for image in self.local if image != self.image)
 
     @property
     def kubeconfig_path(self) -> Path:
@@ -56,7 +65,8 @@ class Node:
     ports: frozenset[int]
     mounts: frozenset[str]
     whole: bool
-    memory: int = 0  # bytes; 0 is all of the server's
+    made_from: str  # Docker's id of the image
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Facts:
     docker_refusal: str = ""
     node: Node | None = None
     taken: tuple[str, ...] = ()  # configuration keys whose port another program has
+    no_address: bool = False  # the server does not have the one to listen on
     missing_images: tuple[str, ...] = ()
     mounted: bool = True
     shared: bool = True
@@ -91,6 +102,11 @@ def problems(want: Want, have: Facts) -> list[str]:
         f" (`ss -ltnp 'sport = :{want.ports[key]}'` shows it)"
         for key in have.taken
     ]
+    if have.no_address:
+        found.append(
+            f"this server has no address {want.address}: set cluster.listenAddress to one that it has"
+            " (`ip -4 address` shows them), or to 0.0.0.0 for all of them"
+        )
     if not have.mounted:
         found.append(
             f"the dataset is not mounted at {want.mountpoint}: students would write beside it; `zfs mount -a` mounts it"
@@ -118,6 +134,18 @@ def why_anew(want: Want, node: Node, *, unknown: bool) -> str:
     return "is there, but this stack's state does not know it" if unknown else ""
 
 
+def rebuilt(want: Want, node: Node, image: str) -> str:
+    """What to do about a node that was made from another build than what its image's name stands for now, Docker's id
+    `image`; empty if it was not. It is not made anew for that by itself: servers run in it.
+    """
+    if not image or image == node.made_from:
+        return ""
+    return (
+        f"{want.image} was built again since {want.node} was made from it: when nobody works,"
+        f" {docker.anew(want.node)} has the new one"
+    )
+
+
 def facts(want: Want) -> Facts:
     """Read the machine; changes nothing."""
     missing = tuple(tool for tool in ("docker", "kind") if which(tool) is None)
@@ -127,14 +155,16 @@ def facts(want: Want) -> Facts:
         return Facts(docker_refusal=refusal)
     node = _node(want.node)
     own = node.ports if node and node.running else frozenset()
+    refused = {
+        key: refusal_to_listen("127.0.0.1" if key == "cluster.apiPort" else want.address, port)
+        for key, port in want.ports.items()
+        if port not in own
+    }
     return Facts(
         node=node,
-        taken=tuple(
-            key
-            for key, port in want.ports.items()
-            if port not in own and not _free("127.0.0.1" if key == "cluster.apiPort" else want.address, port)
-        ),
-        missing_images=tuple(image for image in want.local if not succeeds(["docker", "image", "inspect", image])),
+        taken=tuple(key for key, code in refused.items() if code == errno.EADDRINUSE),
+        no_address=errno.EADDRNOTAVAIL in refused.values(),
+        missing_images=tuple(image for image in want.local if not docker.image_id(image)),
         mounted=os.path.ismount(want.mountpoint),
         shared=_shared(want.mountpoint),
     )
@@ -149,11 +179,12 @@ def observe(want: Want) -> dict[str, Any]:
     drift = [f"cluster {want.name} {reason}: making it anew (the data is not in it)"] if gone else []
     if have.node and not have.node.running and not gone:
         drift.append(f"starting {want.node}, which is stopped")
-    if have.node and not gone and have.node.memory != want.memory:
-        drift.append(f"letting cluster {want.name} use {_mib(want.memory)} of memory; now {_mib(have.node.memory)}")
+    if have.node and not gone:
+        drift += memory.drift(want.name, want.memory, want.free, have.node.memory)
     # A kubelet without disk space forgets images that no pod uses just then.
-    if have.node and have.node.running and not gone and (lacking := _lacking(want)):
-        drift.append(f"loading {', '.join(lacking)} into the node, which lacks it")
+    if have.node and have.node.running and not gone:
+        drift += images.observe(want.node, want.loaded).drift
+    old = rebuilt(want, have.node, docker.image_id(want.image)) if have.node and not gone else ""
     return {
         "cluster": want.name,
         "there": have.node is not None,
@@ -161,7 +192,7 @@ def observe(want: Want) -> dict[str, Any]:
         "gone": gone,
         "drift": drift,
         "result": addresses(want) if have.node and have.node.running else {},
-        "warnings": problems(want, have),
+        "warnings": [*problems(want, have), *([old] if old else [])],
     }
 
 
@@ -179,35 +210,54 @@ def apply(want: Want) -> dict[str, Any]:
             _create(want)
         elif not have.node.running:
             docker.start(want.node)
-        _bound_memory(want)
+        memory.bound(want.node, want.memory)
         wait_until_ready(want.node)
-        _load_images(want)
+        memory.protect(want.node, want.memory, want.free)
+        images.load(want.name, want.node, want.loaded)
         _write_kubeconfig(want)
         run(["docker", "exec", want.node, "touch", _WHOLE])
         return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path), **addresses(want)}
 
 
 def addresses(want: Want) -> dict[str, Any]:
-    """The node's address, and the public ones of this server, which students have no business with."""
+    """The node's address, and those of this server, which students have no business with."""
     network = '{{(index .NetworkSettings.Networks "kind").IPAddress}}'
     return {
         "address": run(["docker", "inspect", "-f", network, want.node]).strip(),
-        "server": public_addresses(Path("/proc/net/fib_trie").read_text()),
+        "server": server_addresses(Path("/proc/net/fib_trie").read_text(), _other_networks()),
     }
 
 
-def public_addresses(fib_trie: str) -> list[str]:
-    """This server's own IPv4 addresses that the internet routes, from the kernel's table of routes."""
+def server_addresses(fib_trie: str, others: Sequence[str]) -> list[str]:
+    """This server's own IPv4 addresses, from the kernel's table of routes.
+
+    Without loopback, and without those in `others`: networks that come and go with other people's containers.
+    """
     lines = [line.strip() for line in fib_trie.splitlines()]
     own = {line.removeprefix("|-- ") for line, below in pairwise(lines) if below == "/32 host LOCAL"}
-    return sorted(address for address in own if ipaddress.ip_address(address).is_global)
+    networks = [ipaddress.ip_network(other) for other in others]
+    addresses = [ipaddress.ip_address(address) for address in own]
+    return sorted(
+        str(address)
+        for address in addresses
+        if not address.is_loopback and not any(address in network for network in networks)
+    )
+
+
+def _other_networks() -> list[str]:
+    """The ranges of Docker's networks besides that of kind's nodes."""
+    networks = run(["docker", "network", "ls", "-q"]).split()
+    ranges = "{{.Name}}{{range .IPAM.Config}} {{.Subnet}}{{end}}"
+    lines = run(["docker", "network", "inspect", "-f", ranges, *networks]).splitlines()
+    return [each for name, *found in (line.split() for line in lines if line) if name != "kind" for each in found]
 
 
 def remove(want: Want) -> dict[str, Any]:
     """Delete the cluster and its kubeconfig. Nothing of the dataset is touched: it is only mounted there."""
     with locked(want.name):
-        if which("kind") is None or facts(want).docker_refusal:
-            raise Refused(f"cluster {want.name} cannot be deleted while Docker does not answer: start it first")
+        have = facts(want)
+        if have.missing_tools or have.docker_refusal:
+            raise Refused(f"cluster {want.name} cannot be deleted: {problems(want, have)[0]}")
         _delete(want)
         say(f"deleted cluster {want.name}; the students' work was only mounted in it and is untouched")
         return {"cluster": want.name}
@@ -243,33 +293,9 @@ def wait_until_ready(node: str) -> None:
             if time.monotonic() > deadline:
                 raise Refused(
                     f"{node} is not ready after {docker.READY_SECONDS} s; `docker logs {node}` may tell why."
-                    f" Last word: {error}"
+                    f" If it stays so: {docker.anew(node)}. Last word: {error}"
                 ) from None
             time.sleep(1)
-
-
-def _bound_memory(want: Want) -> None:
-    """No swap besides: what swaps is slow for everybody."""
-    there = _node(want.node)
-    if there and there.memory != want.memory:
-        say(f"letting cluster {want.name} use {_mib(want.memory)} of memory")
-        run(["docker", "update", f"--memory={want.memory}", f"--memory-swap={want.memory}", want.node])
-
-
-def _mib(memory: int) -> str:
-    return f"{memory >> 20} MiB" if memory else "all"
-
-
-def _lacking(want: Want) -> list[str]:
-    """The images that a running node lacks; an image is its tag."""
-    there = set(run(["docker", "exec", want.node, "ctr", "--namespace=k8s.io", "images", "list", "-q"]).split())
-    return [image for image in want.local if f"docker.io/{image}" not in there]
-
-
-def _load_images(want: Want) -> None:
-    if lacking := _lacking(want):
-        say(f"loading {', '.join(lacking)} into the node (about 10 s each)")
-        run(["kind", "load", "docker-image", "--name", want.name, *lacking])
 
 
 def _write_kubeconfig(want: Want) -> None:
@@ -290,18 +316,23 @@ def _node(container: str) -> Node | None:
         mounts=frozenset(str(mount["Source"]) for mount in found["Mounts"]),
         # A stopped node cannot be asked; only one that was whole is ever stopped and started again.
         whole=not running or is_whole(container),
-        memory=int(found["HostConfig"]["Memory"]),
+        made_from=found["Image"],
+        memory=memory.read(container, int(found["HostConfig"]["Memory"]), running=running),
     )
 
 
-def _free(address: str, port: int) -> bool:
+def refusal_to_listen(address: str, port: int) -> int:
+    """The errno with which the kernel refuses to listen there; 0 if it does not.
+
+    That a port below 1024 is not everybody's stands in nobody's way: Docker listens, not we.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno or 0
+    return 0
 
 
 def _shared(path: str) -> bool:

@@ -5,6 +5,7 @@ one that is pending while nobody is at work is what a killed run left, and Helm 
 Without it, Helm takes over the objects it made before and finishes the work.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from host.kind import is_whole, wait_until_ready
 from host.lock import locked
 from host.run import BadSpecification, Refused, run, say, succeeds
 
+# Who enforces network policies: units of our own node image; in the makers' it is a DaemonSet.
 _ENFORCERS = ("kube-router.path", "kube-router.service", "closed-pods.service")
+_KINDNET = "daemonset/kindnet"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def apply(want: Want) -> dict[str, Any]:
         wait_until_ready(want.node)
         for unit in _idle(want):
             say(f"starting {unit} in {want.node}: it enforces who may talk to whom")
-            run(["docker", "exec", want.node, "systemctl", "restart", unit])
+            run(_restart(want, unit))
         pending = _pending(want)
         for secret in pending:
             say(f"the last change of release {want.release} was interrupted: forgetting {secret}, to begin it anew")
@@ -84,10 +87,24 @@ def remove(want: Want) -> dict[str, Any]:
 
 
 def _idle(want: Want) -> list[str]:
-    """Units that enforce network policies and do not run. The makers' node image has none: kindnet does it there."""
+    """What enforces network policies and does not run."""
     lists = ["docker", "exec", want.node, "systemctl", "list-unit-files", "--no-legend", *_ENFORCERS]
     there = [line.split()[0] for line in run(lists).splitlines()] if succeeds(lists) else []
-    return [unit for unit in there if not succeeds(["docker", "exec", want.node, "systemctl", "is-active", unit])]
+    if there:
+        return [unit for unit in there if not succeeds(["docker", "exec", want.node, "systemctl", "is-active", unit])]
+    ask = [*docker.kubectl(want.node), "-n", "kube-system", "get", _KINDNET, "-o", "json"]
+    return [_KINDNET] if succeeds(ask) and is_idle(run(ask)) else []
+
+
+def is_idle(daemonset: str) -> bool:
+    """Whether no pod of a DaemonSet is ready, by its JSON."""
+    return not json.loads(daemonset).get("status", {}).get("numberReady")
+
+
+def _restart(want: Want, enforcer: str) -> list[str]:
+    if enforcer == _KINDNET:
+        return [*docker.kubectl(want.node), "-n", "kube-system", "rollout", "restart", enforcer]
+    return ["docker", "exec", want.node, "systemctl", "restart", enforcer]
 
 
 def _pending(want: Want) -> list[str]:

@@ -2,8 +2,8 @@
 
 Three pods live for the length of the check: one like a student's that tries, one like another student's, and a stranger
 in namespace `default`, both of which listen. Each try is made from the node as well, which no policy holds back: only
-what answers there was there to be reached. A metadata server and "the internet" are addresses put into the node's own
-network for the check, so no packet leaves it.
+what answers there was there to be reached, and of what was not, nothing is proven. A metadata server and "the internet"
+are addresses put into the node's own network for the check, so no packet leaves it.
 """
 
 import json
@@ -19,9 +19,10 @@ from host.run import BadSpecification, CommandFailed, Refused, run, say, succeed
 
 _STUDENT, _NEIGHBOUR, _STRANGER = "coursehub-probe", "coursehub-probe-neighbour", "coursehub-probe-stranger"
 _READY_SECONDS = 120
+_LIFE_SECONDS = 900  # of what listens, should the check be killed before it ends it; longer than any check
 _SETTLE_SECONDS = 5  # an enforcer takes up to 4 s to know a new pod: hub.md measured it
 # Arguments: a JSON list of [host, port]; prints a JSON list of whether each answered within 3 s.
-_TRY = """
+TRY = """
 import concurrent.futures, json, socket, sys
 def reaches(target):
     try:
@@ -32,12 +33,24 @@ def reaches(target):
 with concurrent.futures.ThreadPoolExecutor(32) as pool:
     print(json.dumps(list(pool.map(reaches, json.loads(sys.argv[1])))))
 """
-_LISTEN = """
+# Arguments: a word by which it is found again, and ports.
+LISTEN = """
 import socketserver, sys, threading
-servers = [socketserver.ThreadingTCPServer(("", int(port)), socketserver.BaseRequestHandler) for port in sys.argv[1:]]
+servers = [socketserver.ThreadingTCPServer(("", int(port)), socketserver.BaseRequestHandler) for port in sys.argv[2:]]
 for server in servers[1:]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 servers[0].serve_forever()
+"""
+# Argument: the word. Ends what has it in its command line.
+END = """
+import os, pathlib, signal, sys
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        meant = sys.argv[1].encode() in (process / "cmdline").read_bytes() and int(process.name) != os.getpid()
+        if meant:
+            os.kill(int(process.name), signal.SIGKILL)
+    except OSError:
+        pass
 """
 
 
@@ -82,13 +95,10 @@ def apply(want: Want) -> dict[str, Any]:
             raise Refused(refusal)
         if not docker.exists(want.node):
             raise Refused(f"there is no cluster {want.cluster} on this server: `make up` makes it")
-        with _addresses(want), _pods(want) as image:
-            where = _places(want)
-            targets = [(where[row["to"]], row["port"]) for row in want.table]
-            say(f"trying {len(targets)} ways from a pod like a student's ({image})")
-            time.sleep(_SETTLE_SECONDS)
-            seen = json.loads(_kubectl(want, "exec", _STUDENT, "--", "python3", "-c", _TRY, json.dumps(targets)))
-            there = [_from_node(want, host, port) for host, port in targets]
+        with targets(want) as found:
+            say(f"trying {len(found)} ways from a pod like a student's")
+            seen = json.loads(_kubectl(want, "exec", _STUDENT, "--", "python3", "-c", TRY, json.dumps(found)))
+            there = [_from_node(want, host, port) for host, port in found]
         rows = zip(want.table, seen, there, strict=True)
         return {"rows": [{**row, "seen": one, "there": other} for row, one, other in rows]}
 
@@ -96,6 +106,18 @@ def apply(want: Want) -> dict[str, Any]:
 def remove(want: Want) -> dict[str, Any]:
     """Nothing stays."""
     return {}
+
+
+@contextmanager
+def targets(want: Want) -> Iterator[list[tuple[str, int]]]:
+    """Address and port of each row; all of it can be tried for as long as the context lasts.
+
+    Raises Refused where the pods do not start.
+    """
+    with _addresses(want), _pods(want):
+        where = _places(want)
+        time.sleep(_SETTLE_SECONDS)
+        yield [(where[row["to"]], row["port"]) for row in want.table]
 
 
 def _kubectl(want: Want, *argv: str, namespace: str = "", stdin: str = "") -> str:
@@ -107,41 +129,46 @@ def _kubectl(want: Want, *argv: str, namespace: str = "", stdin: str = "") -> st
 def _addresses(want: Want) -> Iterator[None]:
     """Addresses of the outside in the node's own network, with something that answers; taken away in the end."""
     inside = ["docker", "exec", want.node]
-    ports = [(want.addresses[row["to"]], row["port"]) for row in want.table if row["to"] in want.addresses]
-    try:
-        for address in want.addresses.values():
-            run([*inside, "ip", "address", "replace", f"{address}/32", "dev", "lo"])
-        for address, port in ports:
-            listen = f"TCP-LISTEN:{port},bind={address},fork,reuseaddr"
-            run(["docker", "exec", "-d", want.node, "timeout", "120", "socat", listen, "SYSTEM:true"])
-        yield
-    finally:
-        for address, port in ports:
-            succeeds([*inside, "pkill", "-f", f"TCP-LISTEN:{port},bind={address}"])
+    ports = [f"--listen={want.addresses[row['to']]}:{row['port']}" for row in want.table if row["to"] in want.addresses]
+
+    def end() -> None:
+        for port in ports:
+            succeeds([*inside, "pkill", "-f", "--", port])
         for address in want.addresses.values():
             succeeds([*inside, "ip", "address", "del", f"{address}/32", "dev", "lo"])
 
+    try:
+        end()  # what a check that was killed has left
+        for address in want.addresses.values():
+            run([*inside, "ip", "address", "replace", f"{address}/32", "dev", "lo"])
+        for port in ports:
+            # systemd's own is in every image of a node: kind's has neither socat nor Python.
+            listener = ["systemd-socket-activate", "--accept", port, "/bin/true"]
+            run(["docker", "exec", "-d", want.node, "timeout", str(_LIFE_SECONDS), *listener])
+        yield
+    finally:
+        end()
+
 
 @contextmanager
-def _pods(want: Want) -> Iterator[str]:
+def _pods(want: Want) -> Iterator[None]:
     """The three pods, of the hub's own image, and a port of the hub's that nobody should reach; gone in the end."""
     image = _kubectl(want, "get", "deployment", "hub", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
     pods = [
-        probe_pod(_STUDENT, want.namespace, image, ["sleep", "120"]),
-        probe_pod(_NEIGHBOUR, want.namespace, image, ["python3", "-c", _LISTEN, "8888", "9999"]),
-        probe_pod(_STRANGER, "default", image, ["python3", "-c", _LISTEN, "9999"]),
+        probe_pod(_STUDENT, want.namespace, image, ["sleep", str(_LIFE_SECONDS)]),
+        probe_pod(_NEIGHBOUR, want.namespace, image, _listener(8888, 9999)),
+        probe_pod(_STRANGER, "default", image, _listener(9999)),
     ]
     try:
         _forget(want)
         for pod in pods:
             _kubectl(want, "apply", "-f", "-", namespace=pod["metadata"]["namespace"], stdin=json.dumps(pod))
-        hub = [*docker.kubectl(want.node)[2:], "-n", want.namespace, "exec", "deployment/hub", "--"]
-        run(["docker", "exec", "-d", *hub, "timeout", "120", "python3", "-c", _LISTEN, "9000"])
+        run(["docker", "exec", "-d", *_in_hub(want), *_listener(9000)])
         for pod in pods:
             where = pod["metadata"]["namespace"]
             ready = ("wait", "--for=condition=Ready", f"--timeout={_READY_SECONDS}s", f"pod/{pod['metadata']['name']}")
             _kubectl(want, *ready, namespace=where)
-        yield image
+        yield
     except CommandFailed as error:
         raise Refused(f"the check could not be made: {error}") from None
     finally:
@@ -152,6 +179,16 @@ def _forget(want: Want) -> None:
     delete = ("delete", "pod", "--ignore-not-found", "--now")
     _kubectl(want, *delete, _STUDENT, _NEIGHBOUR)
     _kubectl(want, *delete, _STRANGER, namespace="default")
+    succeeds(["docker", "exec", *_in_hub(want), "python3", "-c", END, _STUDENT])
+
+
+def _in_hub(want: Want) -> list[str]:
+    """What follows `docker exec` for a command in the hub's own pod."""
+    return [*docker.kubectl(want.node)[2:], "-n", want.namespace, "exec", "deployment/hub", "--"]
+
+
+def _listener(*ports: int) -> list[str]:
+    return ["timeout", str(_LIFE_SECONDS), "python3", "-c", LISTEN, _STUDENT, *map(str, ports)]
 
 
 def probe_pod(name: str, namespace: str, image: str, command: list[str]) -> dict[str, Any]:

@@ -14,10 +14,15 @@ from config.types import Size
 from plan.runtime import overhead
 
 STUDENT_CLASS = "coursehub-student"  # the priority class of students' servers
+# Kubernetes' own, of what a node cannot do without: never ended by the kubelet, and by the kernel last of all. The
+# other way to that, as many cores asked for as allowed, would take half of a small server from the students.
+HUB_CLASS = "system-node-critical"
 
 _MI, _GI = 1 << 20, 1 << 30
 SYSTEM = Size(_GI)  # of the server, for what is not in the cluster
 CONTROL_PLANE = Size(_GI)  # 744 MiB measured: API server, etcd, kubelet, containerd, ...
+# What kind's own pods ask for is counted by the scheduler, so of the control plane only the rest is set aside besides.
+RESERVED = Size(CONTROL_PLANE - 322 * _MI)
 EVICTION = Size(512 * _MI)  # of free memory; below it the kubelet ends pods
 _POD_OVERHEAD = Size(6 * _MI)  # of memory for each pod: its shim, its pause, its entry in the control plane
 _OTHERS_CPU = 0.96  # cores that kind's own pods ask for
@@ -42,8 +47,9 @@ class Pod:
     memory_limit: Size
 
 
-HUB = Pod(0.1, 1, Size(256 * _MI), Size(_GI))
-PROXY = Pod(0.05, 1, Size(64 * _MI), Size(256 * _MI))
+# All that hub and proxy may use is set aside: they are everybody's. Cores are not: what they do not use, students may.
+HUB = Pod(0.1, 1, Size(_GI), Size(_GI))
+PROXY = Pod(0.05, 1, Size(256 * _MI), Size(256 * _MI))
 OTHER = Pod(0.01, 0.5, Size(32 * _MI), Size(128 * _MI))  # a pod that does not say what it needs
 OTHERS = 4  # such pods in the hub's share: those of checks, and helpers of the chart
 
@@ -82,8 +88,8 @@ class Room:
 def room(course: Course, server: Server) -> Room:
     """What `server` has for the students of `course`."""
     pod, node = student_pod(course), course.cluster.memory or default_memory(server)
-    # The hub is counted with all it may use: it is everybody's.
-    memory = node - CONTROL_PLANE - EVICTION - HUB.memory_limit - PROXY.memory_limit - OTHERS * OTHER.memory_guarantee
+    hub = HUB.memory_guarantee + PROXY.memory_guarantee + OTHERS * OTHER.memory_guarantee
+    memory = node - CONTROL_PLANE - EVICTION - hub
     cores = server.cores - _OTHERS_CPU - HUB.cpu_guarantee - PROXY.cpu_guarantee
     return Room(
         memory,

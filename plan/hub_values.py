@@ -7,7 +7,7 @@ from typing import Any
 from config.course import Course
 from config.login import Lti13, OAuth
 from config.types import Size
-from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod
+from plan.capacity import HUB, HUB_CLASS, PROXY, STUDENT_CLASS, Pod
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
@@ -66,6 +66,8 @@ def hub_values(course: Course, parts: Parts, sources: Mapping[str, str]) -> Valu
 # The chart's own policies are wide, and the Release drops the empty lists that would narrow them: plan/policies.py has
 # all of ours.
 _NO_POLICY = {"networkPolicy": {"enabled": False}}
+# Where memory runs short, students' servers end and these stay.
+_CRITICAL = {"priorityClassName": HUB_CLASS}
 
 
 def _hub(course: Course, parts: Parts) -> Values:
@@ -101,6 +103,7 @@ def _hub(course: Course, parts: Parts) -> Values:
         # So that it is never Kubernetes that says no: the hub's own words are kinder, and do not count as a failure.
         **({"activeServerLimit": course.hub.active_servers} if course.hub.active_servers else {}),
         "resources": _resources(HUB),
+        "extraPodSpec": _CRITICAL,
         **_NO_POLICY,
     }
 
@@ -210,7 +213,12 @@ def _proxy(course: Course, parts: Parts) -> Values:
             **({"disableHttpPort": True} if course.hub.https else {}),
         },
         **({"https": _HTTPS} if course.hub.https else {}),
-        "chp": {**_image(parts, "proxy"), "resources": _resources(PROXY), **_NO_POLICY},
+        "chp": {
+            **_image(parts, "proxy"),
+            "resources": _resources(PROXY),
+            "extraPodSpec": _CRITICAL,
+            **_NO_POLICY,
+        },
     }
 
 

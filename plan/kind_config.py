@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from config.course import Course
-from plan.capacity import CONTROL_PLANE, EVICTION
+from plan.capacity import EVICTION, RESERVED
 
 # kind turns off what protects a node from its pods.
 _KUBELET = {
@@ -13,9 +13,12 @@ _KUBELET = {
     "kind": "KubeletConfiguration",
     "podPidsLimit": 2048,  # one student's fork bomb is not everybody's
     "seccompDefault": True,
-    "systemReserved": {"memory": str(CONTROL_PLANE)},
-    # Bytes, not a share: the disk is the server's, where a tenth of it may be far more than is ever free.
+    "systemReserved": {"memory": str(RESERVED)},
+    # Bytes, not a share: the disk is the server's, where a tenth of it may be far more than is ever free. Of memory it
+    # is the first word: host/memory.py has the last, since how much the cluster may use can change later.
     "evictionHard": {"memory.available": str(EVICTION), "nodefs.available": "1Gi", "nodefs.inodesFree": "1%"},
+    # How long no pod is let in after memory ran short: five minutes, the default, are long in a lesson.
+    "evictionPressureTransitionPeriod": "30s",
 }
 NODE_DATA = "/var/local-path-provisioner"  # where kind's class `standard` keeps its volumes
 

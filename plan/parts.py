@@ -7,7 +7,7 @@ from config.course import Course
 
 @dataclass(frozen=True)
 class Parts:
-    """Node image, chart and images of one course. `local` images are only on the server and loaded into the node."""
+    """Node image, chart and images of one course. `local` images are only on the server: no registry has them."""
 
     node_image: str
     chart: str
@@ -30,14 +30,15 @@ _REGISTRY_IMAGES = {
     "proxy": "coursehub/proxy:5.3.0",
     "singleuser": "coursehub/singleuser:5.5.4",
 }
+_REGISTRY_NODE = "coursehub/node:v1.34.4"
 # The chart is a stand-in of our own for the official one: offline/chart/jupyterhub/README.md.
 REGISTRIES = Parts(
-    node_image="coursehub/node:v1.34.4",
+    node_image=_REGISTRY_NODE,
     chart="./offline/chart/jupyterhub",
     version=None,
     repository=None,
     images=_REGISTRY_IMAGES,
-    local=tuple(_REGISTRY_IMAGES.values()),
+    local=(_REGISTRY_NODE, *_REGISTRY_IMAGES.values()),
 )
 
 
@@ -55,12 +56,12 @@ def parts(course: Course) -> Parts:
         if image is not None
     }
     images = {**base.images, **own_images}
-    own_chart = hub.chart is not None
+    own_chart, node_image = hub.chart is not None, course.cluster.node_image or base.node_image
     return Parts(
-        node_image=course.cluster.node_image or base.node_image,
+        node_image=node_image,
         chart=hub.chart or base.chart,
         version=hub.version if own_chart else hub.version or base.version,
         repository=hub.repository if own_chart else hub.repository or base.repository,
         images=images,
-        local=tuple(image for image in base.local if image in images.values()),
+        local=tuple(image for image in base.local if image in (node_image, *images.values())),
     )

@@ -6,6 +6,7 @@ are judged after the translation of services: the API server is the node's addre
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,9 @@ from plan.hub_values import NAMESPACE
 POD_RANGE = "10.244.0.0/16"  # kind's own
 # RFC 1918, 3927 (a cloud's metadata server is there), 6598, 1122: nobody on the internet has them.
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8")
-NAMESPACES = (NAMESPACE, "default", "kube-system", "local-path-storage")
+# Where clouds tell a server its own secrets: link-local; Azure's; Alibaba's.
+METADATA = ("169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32")
+NAMESPACES = (NAMESPACE, "default", "kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Addresses:
-    """What is known once the cluster is there: the node's address, and the public ones of the server itself."""
+    """What is known once the cluster is there: the node's address, and those of the server itself."""
 
     node: str
     server: tuple[str, ...] = ()
@@ -126,19 +129,26 @@ def _names_of_the_internet(course: Course) -> tuple[Flow, ...]:
 
 def _internet(course: Course, addresses: Addresses) -> tuple[Flow, ...]:
     network = course.network
+    never = (*METADATA, POD_RANGE, *(f"{address}/32" for address in (addresses.node, *addresses.server)))
     if network.internet == "none":
         return ()
     blocks = (
-        [Block(str(each), str(each)) for each in network.ranges]
+        [block for each in network.ranges for block in _without(str(each), each, never)]
         if network.internet == "ranges"
-        else [Block("the internet", "0.0.0.0/0", _not_the_internet(course, addresses))]
+        else _without("the internet", IPv4Network("0.0.0.0/0"), (*PRIVATE, *never, *map(str, network.blocked)))
     )
     return tuple(Flow(STUDENT, block, _WEB, "packages, data and git") for block in blocks)
 
 
-def _not_the_internet(course: Course, addresses: Addresses) -> tuple[str, ...]:
-    own = (f"{address}/32" for address in addresses.server)
-    return tuple(dict.fromkeys([*PRIVATE, *own, *map(str, course.network.blocked)]))
+def _without(name: str, whole: IPv4Network, excluded: Iterable[str]) -> list[Block]:
+    """The block `whole` without what is `excluded`; none if nothing of it remains.
+
+    Kubernetes refuses an exception that is not inside of its block, or is all of it.
+    """
+    inside = [each for each in collapse_addresses(map(IPv4Network, excluded)) if each.overlaps(whole)]
+    if any(whole.subnet_of(each) for each in inside):
+        return []
+    return [Block(name, str(whole), tuple(map(str, inside)))]
 
 
 def policies(table: Iterable[Flow]) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
 """How much of the node students may hold in all, how much the hub, and how many objects there may be.
 
 Two shares, told apart by priority class: what students hold can never be missing to the hub. The class is below that of
-all other pods, so that where memory runs short a student's server ends before the hub does.
+all other pods: where memory runs short the kubelet ends servers beyond their guarantee, and by class among those. It
+never ends hub and proxy, nor does the kernel before a student's server: HUB_CLASS in plan/capacity.py.
 """
 
 from typing import Any

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.course import Course, Storage
+from plan.capacity import EVICTION
 from plan.homes import workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
 from plan.keep import schedule_spec
@@ -48,6 +49,7 @@ def cluster_spec(course: Course) -> dict[str, Any]:
         "ports": {"cluster.hostPort": course.cluster.host_port, "cluster.apiPort": course.cluster.api_port},
         "kubeconfig": f"~/.kube/{course.cluster_name}.yaml",
         "memory": course.cluster.memory,
+        "free": EVICTION,
     }
 
 

@@ -95,11 +95,15 @@ class Student:
     @contextlib.contextmanager
     def kernel(self) -> Iterator[str]:
         """A new kernel, by its id."""
-        kernel = self._jupyter("POST", "/api/kernels", json={"name": "python3"}).json()["id"]
+        kernel = self.new_kernel()
         try:
             yield kernel
         finally:
             self._jupyter("DELETE", f"/api/kernels/{kernel}")
+
+    def new_kernel(self) -> str:
+        """Start a kernel; its id."""
+        return str(self._jupyter("POST", "/api/kernels", json={"name": "python3"}).json()["id"])
 
     def restart(self, kernel: str) -> None:
         """Restart a kernel, as the button does."""

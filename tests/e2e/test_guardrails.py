@@ -4,15 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from config.faults import check
+from host.probe import TRY, parse, targets
 from machine.login import wait_for_login
 from plan.hub_values import NAMESPACE
-from plan.probes import METADATA, PUBLIC, probes
+from plan.probes import METADATA, probe_spec, probes
 from tests.e2e.conftest import NAME, PORT, ROOT, Stack, docker
 from tests.e2e.student import Student
 
@@ -20,19 +20,22 @@ URL = f"http://127.0.0.1:{PORT}"
 NODE = f"coursehub-{NAME}-control-plane"
 COURSE = check({"homes": {"mode": "dynamic"}, "hub": {"authentication": {"adminUsers": ["prof"]}}})
 TABLE = {probe.what: probe for probe in probes(COURSE)}
+SPEC = {**probe_spec(COURSE), "cluster": f"coursehub-{NAME}"}
+AS_IT_MUST_BE = {what: probe.open for what, probe in TABLE.items()}
+KUBECTL = ("docker", "exec", "-i", NODE, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+MISTAKE = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "a-mistake", "namespace": NAMESPACE},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},
+}
 
 
 def tried() -> dict[str, dict[str, Any]]:
     """What the check sees, by what was tried."""
-    spec = {
-        "cluster": f"coursehub-{NAME}",
-        "namespace": NAMESPACE,
-        "addresses": {"metadata": METADATA, "public": PUBLIC},
-        "table": [asdict(probe) for probe in TABLE.values()],
-    }
     done = subprocess.run(
         [sys.executable, "-m", "host", "probe", "apply"],
-        input=json.dumps(spec),
+        input=json.dumps(SPEC),
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -68,10 +71,52 @@ def test_only_what_the_table_opens_is_open(seen: dict[str, dict[str, Any]], what
     assert seen[what]["seen"] == TABLE[what].open
 
 
+def opened(rows: dict[str, dict[str, Any]]) -> dict[str, bool]:
+    """Which ways are open, by what was tried; all of it was there to be reached."""
+    assert all(row["there"] for row in rows.values()), [what for what, row in rows.items() if not row["there"]]
+    return {what: row["seen"] for what, row in rows.items()}
+
+
+def test_a_second_check_at_once_has_its_controls_too(seen: dict[str, dict[str, Any]]) -> None:
+    assert seen
+    assert opened(tried()) == AS_IT_MUST_BE
+
+
+def test_every_namespace_denies_everything(course: Stack) -> None:
+    denied = json.loads(course.kubectl("get", "networkpolicies", "--all-namespaces", "-o", "json"))["items"]
+    there = json.loads(course.kubectl("get", "namespaces", "-o", "json"))["items"]
+    assert {each["metadata"]["name"] for each in there} == {
+        each["metadata"]["namespace"]
+        for each in denied
+        if each["metadata"]["name"] == "default-deny" and each["spec"]["podSelector"] == {}
+    }
+
+
+def test_the_check_finds_a_policy_that_opens_everything(course: Stack) -> None:
+    assert course
+    subprocess.run([*KUBECTL, "apply", "-f", "-"], input=json.dumps(MISTAKE), text=True, check=True)
+    try:
+        wrong = {what for what, row in tried().items() if row["seen"] != row["open"]}
+    finally:
+        subprocess.run([*KUBECTL, "-n", NAMESPACE, "delete", "networkpolicy", "a-mistake"], check=True)
+    assert wrong >= {
+        "the hub beyond its port",
+        "another student's own port",
+        "the proxy's control",
+        "the API server, by its node",
+        "a cloud's metadata server",
+        "the internet: another port",
+    }
+    assert "a pod of another namespace" not in wrong, "its own namespace still lets nobody in"
+    assert opened(tried()) == AS_IT_MUST_BE
+
+
 def test_nothing_of_the_check_stays(seen: dict[str, dict[str, Any]], course: Stack) -> None:
     assert seen
     assert "probe" not in course.kubectl("get", "pods", "-A", "-o", "name")
     assert METADATA not in docker("exec", NODE, "ip", "address")
+    assert "systemd-socket-activate" not in docker("exec", NODE, "ps", "-e", "-o", "args")
+    assert "socketserver" not in docker("exec", NODE, "ps", "-e", "-o", "args"), "in the hub's own pod"
 
 
 def test_a_student_works_within_the_rules(course: Stack) -> None:
@@ -79,6 +124,10 @@ def test_a_student_works_within_the_rules(course: Stack) -> None:
     student.log_in(course.output("password"))
     student.start_server()
     assert student.run_cell("import socket; print(socket.gethostbyname('hub') != '')").strip() == "True"
+    # The table again, not from a pod that only looks like a student's.
+    with targets(parse(SPEC)) as found:
+        said = student.run_cell(f"import sys; sys.argv = ['', {json.dumps(found)!r}]\n{TRY}")
+    assert dict(zip(TABLE, json.loads(said), strict=True)) == AS_IT_MUST_BE
     student.stop_server()
 
 
@@ -93,10 +142,10 @@ def test_a_pod_that_is_not_restricted_is_refused(course: Stack) -> None:
 
 def test_the_rules_survive_a_restart_of_the_node(course: Stack) -> None:
     docker("restart", NODE)
-    course.must("up", "--yes", "--skip-preview")
     wait_for_login(URL, "ada", course.output("password"))
-    again = tried()
-    assert {what: row["seen"] for what, row in again.items()} == {what: probe.open for what, probe in TABLE.items()}
+    # Before any `up`, which would start an enforcer that is down.
+    assert opened(tried()) == AS_IT_MUST_BE
+    course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 
 def test_students_without_internet_reach_none(course: Stack) -> None:

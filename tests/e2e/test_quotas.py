@@ -1,7 +1,9 @@
 """What students hold can never be missing to the hub; nothing grows without an end, on a real node."""
 
 import json
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,9 +89,68 @@ def test_the_node_has_no_more_memory_than_configured(course: Stack) -> None:
 def test_the_kubelet_protects_the_node(course: Stack) -> None:
     said = json.loads(course.kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/configz"))["kubeletconfig"]
     assert (said["podPidsLimit"], said["seccompDefault"]) == (2048, True)
-    assert said["evictionHard"]["memory.available"] == "512Mi"
     assert said["evictionHard"]["nodefs.available"] == "1Gi"
-    assert said["systemReserved"] == {"memory": "1Gi"}
+    assert said["systemReserved"] == {"memory": "702Mi"}
+
+
+def memory_threshold(course: Stack) -> int:
+    """Below how many bytes of free memory the kubelet acts, as it runs."""
+    said = json.loads(course.kubectl("get", "--raw", f"/api/v1/nodes/{NODE}/proxy/configz"))["kubeletconfig"]
+    return int(said["evictionHard"]["memory.available"].removesuffix("Mi")) << 20
+
+
+def left_of_the_cluster(course: Stack, memory: int) -> int:
+    """How many bytes of a cluster's share are free when its kubelet acts, which takes all of the server's for it."""
+    return memory - (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") - memory_threshold(course))
+
+
+def test_the_kubelet_acts_before_the_clusters_memory_is_used_up(course: Stack) -> None:
+    assert 512 << 20 <= left_of_the_cluster(course, 6 << 30) < 513 << 20
+    status = json.loads(course.kubectl("get", "node", NODE, "-o", "json"))["status"]
+    assert int(status["allocatable"]["memory"].removesuffix("Ki")) << 10 < 6 << 30, "what the scheduler goes by"
+
+
+def oom_score(pod: str) -> int:
+    """The worst that the kernel holds against a process of a pod; what only keeps the pod's place is not meant."""
+    uid = found("pod", pod)["metadata"]["uid"]
+    each = f"grep -qsE 'pod({uid}|{uid.replace('-', '_')})' $p/cgroup && echo $(cat $p/comm $p/oom_score_adj)"
+    lines = docker("exec", NODE, "sh", "-c", f"cd /proc; for p in [0-9]*; do {each}; done; true").splitlines()
+    scores = [int(line.split()[-1]) for line in lines if not line.startswith("pause ")]
+    assert scores, lines
+    return max(scores)
+
+
+def test_the_kernel_ends_a_students_server_before_hub_and_proxy(ada: Student) -> None:
+    pods = [pod["metadata"]["name"] for pod in found("pods", "-l", "component in (hub, proxy)")["items"]]
+    assert len(pods) == 2
+    student = oom_score(f"jupyter-{ada.name}")
+    assert student > 900
+    assert all(oom_score(pod) < student - 900 for pod in pods)
+
+
+def wait_for_an_empty_share() -> None:
+    """Kubernetes takes a moment to count what is gone."""
+    deadline = time.monotonic() + 60
+    while found("resourcequota", "students")["status"]["used"]["pods"] != "0":
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def test_who_finds_the_students_share_full_is_told_so_in_words(course: Stack) -> None:
+    """Behind the hub's own limit: the share is held by pods that the hub knows nothing of."""
+    grace = Student(URL, "grace")
+    grace.log_in(course.output("password"))
+    try:
+        assert [create(name, student=True).returncode for name in ("one", "two")] == [0, 0]
+        answer = grace.hub("POST", "/users/grace/server")
+        page = grace.session.get(f"{URL}/hub/spawn-pending/grace", timeout=30)
+    finally:
+        kubectl("delete", "pod", "--ignore-not-found", "--now", "one", "two")
+        wait_for_an_empty_share()
+    assert answer.status_code == requests.codes.unavailable
+    for said in (answer.json()["message"], page.text):
+        assert "All places of this course are taken" in said
+        assert "exceeded quota" not in said
 
 
 def test_a_students_server_counts_as_a_students(ada: Student) -> None:
@@ -150,10 +211,20 @@ def test_the_memory_of_the_cluster_is_changed_in_place_and_by_hand_is_mended(cou
     course.configure(hub=ONE_AT_A_TIME, cluster={"memory": "7Gi"})
     course.must("up", "--yes", "--skip-preview")
     assert (inspect(NODE)["Id"], inspect(NODE)["HostConfig"]["Memory"]) == (before, 7 << 30)
+    assert 512 << 20 <= left_of_the_cluster(course, 7 << 30) < 513 << 20
     docker("update", f"--memory={8 << 30}", f"--memory-swap={8 << 30}", NODE)
     assert "to do on this server: letting cluster" in course.must("preview")
     course.must("up", "--yes", "--skip-preview")
     assert inspect(NODE)["HostConfig"]["Memory"] == 7 << 30
+    course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_kubelet_that_was_told_otherwise_by_hand_is_told_again(course: Stack) -> None:
+    write = "sed -i 's/memory.available: .*/memory.available: 100Mi/' /var/lib/kubelet/config.yaml"
+    docker("exec", NODE, "sh", "-c", f"{write} && systemctl restart kubelet")
+    assert "memory.available 100Mi -> " in course.must("preview")
+    course.must("up", "--yes", "--skip-preview")
+    assert 512 << 20 <= left_of_the_cluster(course, 7 << 30) < 513 << 20
     course.must("up", "--yes", "--skip-preview", "--expect-no-changes")
 
 

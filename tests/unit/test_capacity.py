@@ -10,9 +10,12 @@ import pytest
 from config.course import Course
 from config.faults import WrongConfiguration, check
 from plan.capacity import (
+    EVICTION,
     HUB,
     OTHER,
+    OTHERS,
     PROXY,
+    RESERVED,
     SPARE,
     STUDENT_CLASS,
     Pod,
@@ -94,6 +97,21 @@ def test_no_more_is_guaranteed_than_the_node_has() -> None:
                 continue
             assert chosen.hub.active_servers
             assert needed(chosen, chosen.hub.active_servers) <= room(chosen, server).memory
+
+
+def test_the_scheduler_has_room_for_all_that_is_asked_for() -> None:
+    """On a node whose kubelet counts as host/memory.py has it: allocatable is its share, less what is set aside."""
+    for memory in range(6, 64, 3):
+        for guarantee, limit in (("128Mi", "128Mi"), ("512Mi", "2Gi"), ("1Gi", "1Gi")):
+            hub, server = with_student(0.05, guarantee, limit), Server(16, memory * GI)
+            if not room(course(hub=hub), server).seats:
+                continue
+            chosen = fitted(course(hub=hub), server)
+            assert chosen.hub.active_servers and chosen.cluster.memory
+            students = (chosen.hub.active_servers + SPARE) * student_pod(chosen).memory_guarantee
+            asked = students + HUB.memory_guarantee + PROXY.memory_guarantee + OTHERS * OTHER.memory_guarantee
+            of_kind = 322 << 20  # etcd, two name servers, kindnet, the provisioner of volumes
+            assert asked + of_kind <= chosen.cluster.memory - RESERVED - EVICTION
 
 
 def test_one_more_than_fits_is_refused_and_what_is_named_as_the_most_fits() -> None:

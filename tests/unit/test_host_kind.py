@@ -1,33 +1,55 @@
 """The cluster's preflight: everything that stands in the way, each with its remedy."""
 
+import errno
+import socket
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from host.kind import Facts, Node, Want, parse, problems, public_addresses, why_anew
+from host.kind import (
+    Facts,
+    Node,
+    Want,
+    parse,
+    problems,
+    rebuilt,
+    refusal_to_listen,
+    server_addresses,
+    why_anew,
+)
+from host.memory import Memory
 from host.run import BadSpecification
 
 SPEC: dict[str, Any] = {
     "name": "coursehub-dev",
     "config": {"name": "coursehub-dev"},
     "image": "node:v1",
-    "local": ["hub:1"],
+    "local": ["node:v1", "hub:1"],
     "mountpoint": "/jhub-pool/userdata",
     "address": "127.0.0.1",
     "ports": {"cluster.hostPort": 30080, "cluster.apiPort": 16443},
     "kubeconfig": "~/.kube/coursehub-dev.yaml",
     "memory": 8 << 30,
+    "free": 512 << 20,
 }
 WANT = parse(SPEC)
-NODE = Node(True, "node:v1", frozenset({30080, 16443}), frozenset({"/jhub-pool/userdata"}), True)
+NODE = Node(
+    running=True,
+    image="node:v1",
+    ports=frozenset({30080, 16443}),
+    mounts=frozenset({"/jhub-pool/userdata"}),
+    whole=True,
+    made_from="sha256:1",
+    memory=Memory(8 << 30),
+)
 
 
 def test_nothing_stands_in_the_way_of_a_sound_machine() -> None:
     assert problems(WANT, Facts()) == []
 
 
-def test_only_public_addresses_of_the_server_are_told() -> None:
+def test_the_servers_addresses_are_told_without_those_that_come_and_go_with_containers() -> None:
     trie = """Main:
   +-- 0.0.0.0/0 3 0 5
      |-- 0.0.0.0
@@ -35,6 +57,10 @@ def test_only_public_addresses_of_the_server_are_told() -> None:
            |-- 10.0.0.7
               /32 host LOCAL
            |-- 127.0.0.1
+              /32 host LOCAL
+           |-- 172.17.0.1
+              /32 host LOCAL
+           |-- 172.18.0.1
               /32 host LOCAL
         +-- 131.130.1.0/24 2 0 2
            |-- 131.130.1.0
@@ -44,7 +70,8 @@ def test_only_public_addresses_of_the_server_are_told() -> None:
            |-- 131.130.1.255
               /32 link BROADCAST
 """
-    assert public_addresses(trie) == ["131.130.1.78"]
+    others = ["172.17.0.0/16", "fc00:f853:ccd:e793::/64"]
+    assert server_addresses(trie, others) == ["10.0.0.7", "131.130.1.78", "172.18.0.1"]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +80,7 @@ def test_only_public_addresses_of_the_server_are_told() -> None:
         (Facts(missing_tools=("kind",)), ["kind not found", "make up"]),
         (Facts(docker_refusal="Docker does not answer: start it"), ["Docker does not answer"]),
         (Facts(taken=("cluster.hostPort",)), ["port 30080 is taken", "set cluster.hostPort", "ss -ltnp"]),
+        (Facts(no_address=True), ["no address 127.0.0.1", "set cluster.listenAddress", "ip -4 address"]),
         (Facts(mounted=False), ["not mounted at /jhub-pool/userdata", "zfs mount -a"]),
         (Facts(shared=False), ["not shared", "mount --make-rshared /"]),
         (Facts(missing_images=("hub:1",)), ["no image hub:1", "make parts"]),
@@ -84,6 +112,30 @@ def test_a_node_that_is_unfinished_or_another_is_made_anew(node: Node, reason: s
 def test_a_node_stays_unless_the_state_was_lost() -> None:
     assert why_anew(WANT, NODE, unknown=False) == ""
     assert "does not know it" in why_anew(WANT, NODE, unknown=True)
+
+
+def test_what_stands_in_the_way_of_a_port_is_told_apart() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        assert refusal_to_listen("127.0.0.1", taken) == errno.EADDRINUSE
+    assert refusal_to_listen("127.0.0.1", taken) == 0
+    assert refusal_to_listen("192.0.2.1", taken) == errno.EADDRNOTAVAIL
+
+
+def test_a_node_of_an_older_image_is_told_and_not_made_anew() -> None:
+    told = rebuilt(WANT, NODE, "sha256:2")
+    for words in ("node:v1 was built again", "when nobody works", "`kind delete cluster --name coursehub-dev`"):
+        assert words in told
+    assert why_anew(WANT, NODE, unknown=False) == ""
+    assert rebuilt(WANT, NODE, "sha256:1") == ""
+    assert rebuilt(WANT, NODE, "") == "", "the image is gone: nothing can be said"
+
+
+def test_the_nodes_own_image_must_be_there_and_is_not_loaded_into_it() -> None:
+    assert WANT.loaded == ("hub:1",)
+    assert "no image node:v1" in problems(WANT, Facts(missing_images=("node:v1",)))[0]
 
 
 def test_the_default_kubeconfig_is_not_ours() -> None:

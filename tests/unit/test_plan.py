@@ -8,15 +8,17 @@ import pytest
 from config.course import Course
 from config.faults import check
 from config.template import Template
+from host.kind import parse as parse_cluster
 from host.template import Source
 from host.template import parse as parse_template
+from plan.capacity import EVICTION, HUB_CLASS, Server, fitted
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
 from plan.keep import schedule_spec, trash_spec
 from plan.kind_config import identity, kind_config
 from plan.next_steps import next_steps, url
 from plan.parts import MAKERS, REGISTRIES, parts
-from plan.server import looked_at
+from plan.server import cluster_spec, looked_at
 from plan.template import template_spec, version
 from plan.volumes import DATABASE
 
@@ -88,6 +90,14 @@ def test_every_pod_has_requests_and_limits() -> None:
         assert set(resources) == {"requests", "limits"}
         assert all(set(amounts) == {"cpu", "memory"} for amounts in resources.values())
     assert all(found["singleuser"][kind][bound] for kind in ("cpu", "memory") for bound in ("guarantee", "limit"))
+
+
+def test_hub_and_proxy_are_ended_last_where_memory_runs_short() -> None:
+    """Kubernetes gives a pod of this class the least oom score; and all that they may use is set aside for them."""
+    found = values()
+    for part in (found["hub"], found["proxy"]["chp"]):
+        assert part["extraPodSpec"] == {"priorityClassName": HUB_CLASS} == {"priorityClassName": "system-node-critical"}
+        assert part["resources"]["requests"]["memory"] == part["resources"]["limits"]["memory"]
 
 
 @pytest.mark.parametrize(("size", "shown"), [("512Mi", "512M"), ("1Gi", "1G"), ("3Ki", "3K"), (1000, 1000)])
@@ -252,10 +262,19 @@ def test_parts_of_the_makers_need_no_loading() -> None:
     assert values()["hub"].get("image") is None
 
 
-def test_parts_of_the_registries_are_loaded_from_this_server() -> None:
+def test_parts_of_the_registries_must_be_on_this_server() -> None:
     chosen = parts(course(parts="registries"))
     assert chosen == REGISTRIES
-    assert set(chosen.local) == set(chosen.images.values())
+    assert set(chosen.local) == {chosen.node_image, *chosen.images.values()}
+    own = parts(course(parts="registries", cluster={"nodeImage": "kindest/node:v1.34.4"}))
+    assert set(own.local) == set(own.images.values())
+
+
+def test_the_unit_of_the_cluster_takes_what_it_is_told_and_loads_all_but_the_nodes_own_image() -> None:
+    fitted_course = fitted(course(parts="registries"), Server(cores=4, memory=16 << 30))
+    want = parse_cluster(cluster_spec(fitted_course))
+    assert set(want.loaded) == set(REGISTRIES.images.values())
+    assert (want.memory, want.free) == (15 << 30, EVICTION)
 
 
 def test_an_image_of_ones_own_replaces_that_of_the_parts() -> None:

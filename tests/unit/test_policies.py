@@ -1,6 +1,6 @@
 """The table of who may talk to whom, judged as an enforcer of network policies judges it."""
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -11,9 +11,11 @@ from plan.policies import (
     ANYWHERE,
     DNS,
     HUB,
+    METADATA,
     NAMES,
     NAMESPACES,
     POD_RANGE,
+    PODS,
     PROVISIONER,
     PROXY,
     STUDENT,
@@ -25,9 +27,11 @@ from plan.policies import (
     policies,
 )
 
-ADDRESSES = Addresses("172.18.0.2", ("131.130.1.78",))
+ADDRESSES = Addresses("172.18.0.2", ("131.130.1.78", "10.1.0.7"))
 STRANGER = Pods("stranger", "default", (("app", "stranger"),))
-LAPTOP, NODE, METADATA, PYPI = "203.0.113.9", "172.18.0.2", "169.254.169.254", "151.101.0.223"
+# In a namespace that somebody made by hand: nothing holds back what it sends, so the other side alone is judged.
+OUTSIDER = Pods("outsider", "elsewhere", (("app", "outsider"),))
+LAPTOP, NODE, CLOUD, PYPI = "203.0.113.9", "172.18.0.2", "169.254.169.254", "151.101.0.223"
 
 
 def course(**network: Any) -> Course:
@@ -88,7 +92,8 @@ CLOSED: list[Way] = [
     (STUDENT, PROXY, "TCP/8001"),
     (STUDENT, NODE, "TCP/6443"),
     (STUDENT, NODE, "TCP/10250"),
-    (STUDENT, METADATA, "TCP/80"),
+    (STUDENT, CLOUD, "TCP/80"),
+    (STUDENT, "168.63.129.16", "TCP/80"),
     (STUDENT, "131.130.1.78", "TCP/443"),
     (STUDENT, PYPI, "TCP/22"),
     (STUDENT, PYPI, "UDP/443"),
@@ -99,6 +104,14 @@ CLOSED: list[Way] = [
     (STRANGER, DNS, "UDP/53"),
     (LAPTOP, HUB, "TCP/8081"),
     (LAPTOP, STUDENT, "TCP/8888"),
+    (LAPTOP, PROXY, "TCP/8001"),
+    (LAPTOP, DNS, "UDP/53"),
+    (LAPTOP, PROVISIONER, "TCP/443"),
+    (OUTSIDER, HUB, "TCP/8081"),
+    (OUTSIDER, PROXY, "TCP/8000"),
+    (OUTSIDER, STUDENT, "TCP/8888"),
+    (OUTSIDER, DNS, "UDP/53"),
+    (OUTSIDER, PROVISIONER, "TCP/443"),
     (PROXY, NODE, "TCP/6443"),
     (HUB, PYPI, "TCP/443"),
     (HUB, NODE, "TCP/10250"),
@@ -123,11 +136,19 @@ def test_no_line_of_the_table_can_be_left_out(number: int) -> None:
     assert wrong(table[:number] + table[number + 1 :]) != []
 
 
-@pytest.mark.parametrize("pods", [STUDENT, HUB, PROXY, DNS, PROVISIONER])
-def test_a_line_that_opens_everything_is_found(pods: Pods) -> None:
-    everything = Block("everything", "0.0.0.0/0")
-    ports = ("TCP/443", "TCP/6443", "TCP/8888", "TCP/80")
-    assert wrong((*flows(course(), ADDRESSES), Flow(pods, everything, ports, "a mistake"))) != []
+EVERYTHING = Block("everything", "0.0.0.0/0")
+EVERY_PORT = tuple(sorted({port for _, _, port in OPEN + CLOSED}))
+
+
+@pytest.mark.parametrize("pods", PODS, ids=lambda pods: pods.name)
+def test_a_line_that_lets_everything_out_is_found(pods: Pods) -> None:
+    assert wrong((*flows(course(), ADDRESSES), Flow(pods, EVERYTHING, EVERY_PORT, "a mistake"))) != []
+
+
+@pytest.mark.parametrize("pods", PODS, ids=lambda pods: pods.name)
+@pytest.mark.parametrize("source", [EVERYTHING, OUTSIDER, ANYWHERE], ids=lambda source: source.name)
+def test_a_line_that_lets_everything_in_is_found(pods: Pods, source: Pods | Block) -> None:
+    assert wrong((*flows(course(), ADDRESSES), Flow(source, pods, EVERY_PORT, "a mistake"))) != []
 
 
 def test_every_namespace_denies_everything_in_and_out() -> None:
@@ -154,8 +175,38 @@ def test_without_internet_students_and_names_stay_inside() -> None:
 def test_listed_ranges_are_all_that_is_open_also_private_ones() -> None:
     found = policies(flows(course(internet="ranges", ranges=["10.1.0.0/16", "192.0.2.0/24"]), ADDRESSES))
     assert allowed(found, STUDENT, "10.1.2.3", "TCP/443")
+    assert not allowed(found, STUDENT, "10.1.0.7", "TCP/443"), "the server's own"
     assert allowed(found, STUDENT, "192.0.2.7", "TCP/80")
     assert not allowed(found, STUDENT, PYPI, "TCP/443")
+
+
+FORBIDDEN = (CLOUD, "168.63.129.16", "100.100.100.200", NODE, *ADDRESSES.server, "10.244.0.9")
+NETWORKS: list[dict[str, Any]] = [
+    {},
+    {"blocked": ["131.130.0.0/16"]},
+    *(
+        {"internet": "ranges", "ranges": [str(IPv4Network((address, length), strict=False)), "192.0.2.0/24"]}
+        for address in FORBIDDEN
+        for length in range(33)
+    ),
+]
+
+
+def test_no_range_ever_opens_the_server_itself_nor_what_a_cloud_keeps_for_it() -> None:
+    assert len(NETWORKS) > 200
+    for network in NETWORKS:
+        table = flows(course(**network), ADDRESSES)
+        found = policies(table)
+        assert [to for to in FORBIDDEN if allowed(found, STUDENT, to, "TCP/80")] == [], network
+        assert allowed(found, STUDENT, "192.0.2.7", "TCP/80"), "the control: the rest is open"
+        for block in (flow.target for flow in table if flow.source == STUDENT and isinstance(flow.target, Block)):
+            whole = IPv4Network(block.cidr)
+            # As the API server has it.
+            assert all(inner.subnet_of(whole) and inner != whole for inner in map(IPv4Network, block.excluded))
+
+
+def test_metadata_is_closed_by_name_where_no_range_of_private_addresses_has_it() -> None:
+    assert {"169.254.0.0/16", "168.63.129.16/32"} <= set(METADATA)
 
 
 def test_what_the_campus_blocks_is_closed() -> None:

@@ -1,0 +1,93 @@
+"""The images that are on this server alone, in a running node: which it lacks, which were built again; loaded there.
+
+An image is its tag, which stays when it is built again. Docker and containerd know images by figures of their own, so
+the node keeps a note of which of Docker's it was given.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from host import docker
+from host.run import CommandFailed, run, say
+
+_NOTE = "/kind/coursehub-images"  # in the node: Docker's id of each image that was loaded, by tag
+
+
+@dataclass(frozen=True)
+class Stale:
+    """Images that have to be loaded: those that the node lacks, and those that were built again since."""
+
+    lacking: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
+
+    @property
+    def drift(self) -> list[str]:
+        """A sentence for each of the two."""
+        return [
+            *([f"loading {', '.join(self.lacking)} into the node, which lacks it"] if self.lacking else []),
+            *(
+                [f"loading {', '.join(self.older)} into the node, built again since (hub and proxy begin anew with it)"]
+                if self.older
+                else []
+            ),
+        ]
+
+
+def stale(wanted: Mapping[str, str], there: Collection[str], noted: Mapping[str, str]) -> Stale:
+    """Of the images `wanted`, with Docker's ids: what is not `there`, or not what was `noted` when it was loaded."""
+    lacking = tuple(image for image in wanted if f"docker.io/{image}" not in there)
+    older = (image for image, own in wanted.items() if image not in lacking and noted.get(image) != own)
+    return Stale(lacking, tuple(older))
+
+
+def begun_with(pods: Mapping[str, Any], images: Collection[str]) -> list[tuple[str, str]]:
+    """The pods of Deployments that run one of the images, by namespace and name: another takes the place of each.
+
+    Students' servers are not among them: they go on, and get the new image when they start again.
+    """
+    return [
+        (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        for pod in pods["items"]
+        if any(owner["kind"] == "ReplicaSet" for owner in pod["metadata"].get("ownerReferences", []))
+        and any(container["image"] in images for container in pod["spec"]["containers"])
+    ]
+
+
+def observe(node: str, images: Sequence[str]) -> Stale:
+    """What a running node has to be given. An image that Docker does not have is passed over."""
+    return stale(_ids(images), _there(node), _noted(node)) if images else Stale()
+
+
+def load(cluster: str, node: str, images: Sequence[str]) -> None:
+    """Load what is stale, and begin anew what runs an older one. Killed, it is done again: the note comes last."""
+    found = observe(node, images)
+    if not (found.lacking or found.older):
+        return
+    say(f"loading {', '.join((*found.lacking, *found.older))} into the node (about 10 s each)")
+    run(["kind", "load", "docker-image", "--name", cluster, *found.lacking, *found.older])
+    if found.older:
+        pods = json.loads(run([*docker.kubectl(node), "get", "pods", "--all-namespaces", "-o", "json"]))
+        for namespace, name in begun_with(pods, found.older):
+            say(f"beginning {name} anew with the image that was built again")
+            run([*docker.kubectl(node), "-n", namespace, "delete", "pod", name])
+    note = json.dumps({**_noted(node), **_ids(images)})
+    run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {_NOTE}.new && mv {_NOTE}.new {_NOTE}"], stdin=note)
+
+
+def _ids(images: Sequence[str]) -> dict[str, str]:
+    found = {image: docker.image_id(image) for image in images}
+    return {image: own for image, own in found.items() if own}
+
+
+def _there(node: str) -> set[str]:
+    return set(run(["docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "list", "-q"]).split())
+
+
+def _noted(node: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads(run(["docker", "exec", node, "cat", _NOTE]))
+    except (CommandFailed, ValueError):
+        return {}
+    return found
