@@ -7,7 +7,7 @@ from typing import Any
 from config.course import Course
 from config.login import Lti13, OAuth
 from config.types import Size
-from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod
+from plan.capacity import HUB, PROXY, STUDENT_CLASS, Pod, Starts
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
@@ -38,8 +38,6 @@ CERTIFICATE = SecretRef("certificate")  # not secret as such, but it comes as th
 KEY = SecretRef("key")
 CLIENT_SECRET = SecretRef("client_secret")
 
-# Servers that may be starting at a time; the others are told to try again. Measured on 2 cores: ten starts take 18 s.
-_STARTS_AT_ONCE = 32
 _DAY = 86_400  # seconds
 _HTTPS_ONLY = 30 * _DAY  # how long browsers refuse plain HTTP after a visit; whoever gives HTTPS up has to wait for it
 
@@ -47,10 +45,10 @@ _HTTPS_ONLY = 30 * _DAY  # how long browsers refuse plain HTTP after a visit; wh
 SECRET_BYTES = {PROXY_TOKEN.name: 32, COOKIE_SECRET.name: 32, CRYPT_KEY.name: 32, PASSWORD.name: 6}
 
 
-def hub_values(course: Course, parts: Parts, sources: Mapping[str, str]) -> Values:
+def hub_values(course: Course, parts: Parts, sources: Mapping[str, str], starts: Starts) -> Values:
     """All values of the release, for one course on one node. `sources` are the files of hubside/, by name."""
     return {
-        "hub": {**_hub(course, parts), **hubside_values(course, sources)},
+        "hub": {**_hub(course, parts, starts), **hubside_values(course, sources)},
         "proxy": _proxy(course, parts),
         "singleuser": _singleuser(course, parts),
         "cull": {
@@ -68,7 +66,7 @@ def hub_values(course: Course, parts: Parts, sources: Mapping[str, str]) -> Valu
 _NO_POLICY = {"networkPolicy": {"enabled": False}}
 
 
-def _hub(course: Course, parts: Parts) -> Values:
+def _hub(course: Course, parts: Parts, starts: Starts) -> Values:
     return {
         **_image(parts, "hub"),
         "config": {
@@ -81,8 +79,8 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "delete_pvc": False,
                 # The hub's database outlives the cluster; remembered claims would be taken for there in a new one.
                 "remember_pvc_name": False,
-                # A start takes 3.4 core-seconds: of a whole class at once, the last would fail in 30 s, the default.
-                "http_timeout": 120,
+                # The last of all that start at once would fail in 30 s, the default.
+                "http_timeout": starts.seconds,
                 # What tells the students' share of the quotas from the hub's.
                 "priority_class_name": STUDENT_CLASS,
                 # With what the chart sets, all that Pod Security `restricted` asks of a pod.
@@ -96,7 +94,7 @@ def _hub(course: Course, parts: Parts) -> Values:
         "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
         "consecutiveFailureLimit": 0,
-        "concurrentSpawnLimit": _STARTS_AT_ONCE,
+        "concurrentSpawnLimit": starts.at_once,
         "allowNamedServers": False,
         # So that it is never Kubernetes that says no: the hub's own words are kinder, and do not count as a failure.
         **({"activeServerLimit": course.hub.active_servers} if course.hub.active_servers else {}),

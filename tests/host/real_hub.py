@@ -14,6 +14,7 @@ from typing import Any
 import requests
 
 from config.course import Course
+from plan.capacity import Starts
 from plan.hub_values import SecretRef, hub_values
 from plan.parts import parts
 
@@ -60,7 +61,7 @@ def real_hub(
 
     `changed` are further traits by section. Its log is `folder`/hub.log.
     """
-    values = hub_values(course, parts(course), {})["hub"]
+    values = hub_values(course, parts(course), {}, Starts(16, 109))["hub"]
     given = _with(secrets, {"config": values["config"], "extraConfig": values["extraConfig"]})
     for section, traits in changed.items():
         given["config"].setdefault(section, {}).update(traits)

@@ -17,6 +17,7 @@ from config.course import Course
 from config.faults import WrongConfiguration, check
 from host import certificate
 from host.run import BadSpecification, run
+from plan.capacity import Starts
 from plan.hub_values import CERTIFICATE, KEY, hub_values
 from plan.next_steps import here, url
 from plan.parts import parts
@@ -85,7 +86,7 @@ def test_what_may_be_asked_for(given: dict[str, Any]) -> None:
 
 
 def values(course: Course) -> dict[str, Any]:
-    return hub_values(course, parts(course), {})
+    return hub_values(course, parts(course), {}, Starts(16, 109))
 
 
 def headers(course: Course) -> dict[str, str]:

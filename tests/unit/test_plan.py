@@ -10,6 +10,7 @@ from config.faults import check
 from config.template import Template
 from host.template import Source
 from host.template import parse as parse_template
+from plan.capacity import Starts
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
 from plan.keep import trash_spec
@@ -26,7 +27,7 @@ def course(**sections: Any) -> Course:
 
 def values(**sections: Any) -> dict[str, Any]:
     chosen = course(**sections)
-    return hub_values(chosen, parts(chosen), {"gate.py": "pass"})
+    return hub_values(chosen, parts(chosen), {"gate.py": "pass"}, Starts(16, 109))
 
 
 DUMMY: dict[str, Any] = {"course": {"environment": "development"}, "hub": {"authentication": {"method": "dummy"}}}
