@@ -39,6 +39,7 @@ KEY = SecretRef("key")
 CLIENT_SECRET = SecretRef("client_secret")
 
 _DAY = 86_400  # seconds
+_COOKIE_DAYS = 7  # how long somebody stays logged in
 _HTTPS_ONLY = 30 * _DAY  # how long browsers refuse plain HTTP after a visit; whoever gives HTTPS up has to wait for it
 
 # How many bytes of randomness each has; the cookie secret and the key must have 32.
@@ -118,14 +119,18 @@ def _authentication(course: Course) -> Values:
         "JupyterHub": {
             "authenticator_class": _CLASSES.get(authentication.method, authentication.method),
             "cookie_secret": COOKIE_SECRET,
-            "cookie_max_age_days": 7,
-            "oauth_token_expires_in": 7 * _DAY,
+            "cookie_max_age_days": _COOKIE_DAYS,
+            "oauth_token_expires_in": _COOKIE_DAYS * _DAY,
             # A semester at most, for tokens that students make themselves.
             "token_expires_in_max_seconds": 180 * _DAY,
             "tornado_settings": {
                 "headers": _headers(course),
-                # JupyterHub sees to it that a login is never sent without HTTPS; so its `_xsrf` is not either.
-                **({"cookie_options": {"secure": True}} if course.browsers_speak_https else {}),
+                "cookie_options": {
+                    # Browsers would keep it for longer than the hub takes it.
+                    "expires_days": _COOKIE_DAYS,
+                    # JupyterHub sees to it that a login is never sent without HTTPS; so its `_xsrf` is not either.
+                    **({"secure": True} if course.browsers_speak_https else {}),
+                },
             },
             **({"public_url": course.hub.url} if course.hub.url else {}),
         },
@@ -163,8 +168,8 @@ def _method(course: Course) -> Values:
             "open_signup": False,
             "minimum_password_length": 10,
             "check_common_password": True,
-            "allowed_failed_logins": 5,
-            "seconds_before_next_try": 300,
+            # Its own lock-out never forgets, and says nothing: hubside/logins.py has ours.
+            "allowed_failed_logins": 0,
         }
     }
 

@@ -1,5 +1,6 @@
 """What kind and the chart are told: pure functions, each with what must hold."""
 
+import json
 import re
 from typing import Any
 
@@ -216,11 +217,25 @@ def test_a_list_of_students_lets_nobody_else_in() -> None:
     }
 
 
-def test_native_accounts_wait_for_an_admin_and_lock_out_guessing() -> None:
+def test_native_accounts_wait_for_staff_and_have_passwords_of_a_length() -> None:
     native = values()["hub"]["config"]["NativeAuthenticator"]
     assert native["open_signup"] is False
     assert native["minimum_password_length"] >= 10
-    assert native["allowed_failed_logins"] > 0
+
+
+def test_there_is_one_lock_out_and_it_forgets() -> None:
+    """The library's own would keep a name out for as long as anybody guesses at it now and then."""
+    found = values()["hub"]
+    assert found["config"]["NativeAuthenticator"]["allowed_failed_logins"] == 0
+    assert json.loads(found["extraEnv"]["COURSEHUB_SETTINGS"])["logins"] == {"burst": 5, "seconds": 30}
+
+
+def test_staff_is_who_the_roster_says_and_nobody_else() -> None:
+    def admins(**sections: Any) -> Any:
+        return json.loads(values(**sections)["hub"]["extraEnv"]["COURSEHUB_SETTINGS"])["admins"]
+
+    assert admins(homes=ROSTER) == ["prof", "ada"]
+    assert admins(**DUMMY) == []
 
 
 def lists_in(tree: Any) -> list[list[Any]]:
@@ -271,4 +286,4 @@ def test_the_next_step_fits_the_way_to_log_in() -> None:
     assert "with any name" in next_steps(course(**DUMMY))
     assert "as ada, 1234567" in next_steps(course(homes=ROSTER, **DUMMY))
     assert "/hub/signup as prof" in next_steps(course(homes=ROSTER))
-    assert "/hub/signup as prof" in next_steps(course())
+    assert "/hub/signup as prof before anybody else" in next_steps(course())
