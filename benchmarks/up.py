@@ -21,8 +21,10 @@ from secrets import token_hex
 import yaml
 
 from components.hub import hubside_sources, with_secrets
+from components.server import this_server
 from config.course import Course
 from config.faults import check
+from plan.capacity import starts
 from plan.hub_values import NAMESPACE, RELEASE, SECRET_BYTES, hub_values
 from plan.kind_config import kind_config
 from plan.parts import parts
@@ -69,7 +71,7 @@ def by_hand(course: Course, helm: str, folder: Path) -> None:
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": DATABASE.volume(NAMESPACE)}
     quiet("kubectl", "--kubeconfig", kubeconfig, "apply", "-f", "-", stdin=json.dumps(volume))
     drawn = {secret: token_hex(size) for secret, size in SECRET_BYTES.items()}
-    values = json.dumps(with_secrets(hub_values(course, chosen, hubside_sources()), drawn))
+    values = json.dumps(with_secrets(hub_values(course, chosen, hubside_sources(), starts(this_server())), drawn))
     where = ("--kubeconfig", kubeconfig, "--namespace", NAMESPACE, "--create-namespace")
     source = (chosen.chart, *(("--version", chosen.version) if chosen.version else ()))
     source = (*source, *(("--repo", chosen.repository) if chosen.repository else ()))

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components import server
 from components.cluster import Cluster
 from components.dataset import Dataset
 from components.drift import ROOT
@@ -17,6 +18,7 @@ from components.runtime import Runtime
 from components.workspaces import Workspaces
 from config.course import Course
 from plan import hubside
+from plan.capacity import starts
 from plan.homes import HOMES
 from plan.hub_values import (
     CERTIFICATE,
@@ -95,7 +97,7 @@ class Hub(pulumi.ComponentResource):
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=chosen.repository)
             if chosen.repository
             else None,
-            values=with_secrets(hub_values(course, chosen, hubside_sources()), secrets),
+            values=with_secrets(hub_values(course, chosen, hubside_sources(), starts(server.this_server())), secrets),
             description=f"chart {tree_hash(ROOT / chosen.chart)}" if (ROOT / chosen.chart).is_dir() else None,
             atomic=True,
             cleanup_on_fail=True,

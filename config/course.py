@@ -175,7 +175,8 @@ class Authentication(Section):
     """Who may log in. Empty: with `dummy` everybody, with `native` those whom an admin lets in, with `lti13` whom the
     platform sends."""
     admin_users: tuple[UserName, ...] = ()
-    """Who may see and stop all servers and let users in. With a roster they have homes too, in it or not."""
+    """Who may see and stop all servers and let users in, with the roster's staff: exactly these; rights that were given
+    by hand in the hub end with the next `up` that changes it. With a roster they have homes too, in it or not."""
 
 
 class Cull(Section):
@@ -197,9 +198,11 @@ class Throttle(Section):
     start_seconds: Seconds = Field(default=20, ge=1)
     """After how many seconds each further start is allowed."""
     wrong_passwords: int = Field(default=5, ge=1, le=100)
-    """How many wrong passwords one name may have one after the other; one address may have twenty times as many."""
+    """How many wrong passwords one name may have one after the other before it is locked out; one address may have
+    twenty times as many."""
     wrong_password_seconds: Seconds = Field(default=30, ge=1)
-    """After how many seconds each further try is allowed."""
+    """After how many seconds each further try is allowed. Who uses a browser in which they have logged in before does
+    not wait for those who guess at the name from elsewhere."""
 
 
 class Hub(Section):

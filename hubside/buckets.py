@@ -20,10 +20,6 @@ class Buckets:
         level = self._level(name)
         return 0 if level >= 1 else math.ceil((1 - level) * self._seconds)
 
-    def is_full(self, name: str) -> bool:
-        """Whether `name` took none lately."""
-        return self._level(name) >= self._burst
-
     def take(self, name: str) -> int:
         """Take a token; the seconds to wait where there is none. To knock in vain costs nothing."""
         if seconds := self.wait(name):

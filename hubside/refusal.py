@@ -2,6 +2,8 @@
 
 from tornado import web
 
+NO_PLACE = "All places of this course are taken. Try again in a few minutes, or ask a fellow to stop a server."
+
 
 class Refusal(web.HTTPError):
     """What is asked cannot be done now, and why. The hub's pages show `jupyterhub_message`, and copy `headers`."""

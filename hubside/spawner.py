@@ -7,14 +7,12 @@ from jupyterhub.utils import maybe_future
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner import KubeSpawner
 
-from hubside.refusal import Refusal
+from hubside.refusal import NO_PLACE, Refusal
 
 # What is in Kubernetes' answer, and what the student reads.
 _WORDS = (
-    (
-        "exceeded quota",
-        "All places of this course are taken. Try again in a few minutes, or ask a fellow to stop a server.",
-    ),
+    ("exceeded quota: students", NO_PLACE),
+    ("exceeded quota", "The course has used up what its cluster may hold. Tell your lecturer: its quotas."),
     ("violates PodSecurity", "This server asks for more than the course allows. Tell your lecturer: Pod Security."),
     ("LimitRange", "This server asks for more than one student may have. Tell your lecturer: its limits."),
     ("maximum", "This server asks for more than one student may have. Tell your lecturer: its limits."),

@@ -27,6 +27,10 @@ EVICTION = Size(512 * _MI)  # of free memory; below it the kubelet ends pods
 _POD_OVERHEAD = Size(6 * _MI)  # of memory for each pod: its shim, its pause, its entry in the control plane
 _OTHERS_CPU = 0.96  # cores that kind's own pods ask for
 _MOST_PODS = 110 - 14  # the kubelet's default, less kind's own, hub, proxy and some to spare
+_START_CPU = 3.4  # core-seconds that one start takes: ten at once took 18 s on two cores
+_STARTS_PER_CORE = 8  # at once; more would only make all of them slower
+_START_PATIENCE = 4  # times as long as that may a start take, where others work meanwhile or in a sandbox
+_SHORTEST_START = 30  # seconds; KubeSpawner's default
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,21 @@ def _each(pod: Pod) -> int:
 
 def _growth(pod: Pod) -> int:
     return pod.memory_limit - pod.memory_guarantee
+
+
+@dataclass(frozen=True)
+class Starts:
+    """How many servers may be starting at the same time, and how many seconds each of them may take."""
+
+    at_once: int
+    seconds: int
+
+
+def starts(server: Server) -> Starts:
+    """What `server` starts at the same time so that the last is ready in time; others are told when to try again."""
+    at_once = min(_STARTS_PER_CORE * server.cores, _MOST_PODS)
+    last = _START_CPU * at_once / server.cores
+    return Starts(at_once, max(_SHORTEST_START, math.ceil(_START_PATIENCE * last)))
 
 
 def default_memory(server: Server) -> Size:

@@ -7,7 +7,7 @@ from typing import Any
 from config.course import Course
 from config.login import Lti13, OAuth
 from config.types import Size
-from plan.capacity import HUB, HUB_CLASS, PROXY, STUDENT_CLASS, Pod
+from plan.capacity import HUB, HUB_CLASS, PROXY, STUDENT_CLASS, Pod, Starts
 from plan.homes import HOMES, admin_users, allowed_users
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
@@ -38,19 +38,18 @@ CERTIFICATE = SecretRef("certificate")  # not secret as such, but it comes as th
 KEY = SecretRef("key")
 CLIENT_SECRET = SecretRef("client_secret")
 
-# Servers that may be starting at a time; the others are told to try again. Measured on 2 cores: ten starts take 18 s.
-_STARTS_AT_ONCE = 32
 _DAY = 86_400  # seconds
+_COOKIE_DAYS = 7  # how long somebody stays logged in
 _HTTPS_ONLY = 30 * _DAY  # how long browsers refuse plain HTTP after a visit; whoever gives HTTPS up has to wait for it
 
 # How many bytes of randomness each has; the cookie secret and the key must have 32.
 SECRET_BYTES = {PROXY_TOKEN.name: 32, COOKIE_SECRET.name: 32, CRYPT_KEY.name: 32, PASSWORD.name: 6}
 
 
-def hub_values(course: Course, parts: Parts, sources: Mapping[str, str]) -> Values:
+def hub_values(course: Course, parts: Parts, sources: Mapping[str, str], starts: Starts) -> Values:
     """All values of the release, for one course on one node. `sources` are the files of hubside/, by name."""
     return {
-        "hub": {**_hub(course, parts), **hubside_values(course, sources)},
+        "hub": {**_hub(course, parts, starts), **hubside_values(course, sources)},
         "proxy": _proxy(course, parts),
         "singleuser": _singleuser(course, parts),
         "cull": {
@@ -70,7 +69,7 @@ _NO_POLICY = {"networkPolicy": {"enabled": False}}
 _CRITICAL = {"priorityClassName": HUB_CLASS}
 
 
-def _hub(course: Course, parts: Parts) -> Values:
+def _hub(course: Course, parts: Parts, starts: Starts) -> Values:
     return {
         **_image(parts, "hub"),
         "config": {
@@ -83,8 +82,8 @@ def _hub(course: Course, parts: Parts) -> Values:
                 "delete_pvc": False,
                 # The hub's database outlives the cluster; remembered claims would be taken for there in a new one.
                 "remember_pvc_name": False,
-                # A start takes 3.4 core-seconds: of a whole class at once, the last would fail in 30 s, the default.
-                "http_timeout": 120,
+                # The last of all that start at once would fail in 30 s, the default.
+                "http_timeout": starts.seconds,
                 # What tells the students' share of the quotas from the hub's.
                 "priority_class_name": STUDENT_CLASS,
                 # With what the chart sets, all that Pod Security `restricted` asks of a pod.
@@ -98,7 +97,7 @@ def _hub(course: Course, parts: Parts) -> Values:
         "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.
         "consecutiveFailureLimit": 0,
-        "concurrentSpawnLimit": _STARTS_AT_ONCE,
+        "concurrentSpawnLimit": starts.at_once,
         "allowNamedServers": False,
         # So that it is never Kubernetes that says no: the hub's own words are kinder, and do not count as a failure.
         **({"activeServerLimit": course.hub.active_servers} if course.hub.active_servers else {}),
@@ -123,14 +122,18 @@ def _authentication(course: Course) -> Values:
         "JupyterHub": {
             "authenticator_class": _CLASSES.get(authentication.method, authentication.method),
             "cookie_secret": COOKIE_SECRET,
-            "cookie_max_age_days": 7,
-            "oauth_token_expires_in": 7 * _DAY,
+            "cookie_max_age_days": _COOKIE_DAYS,
+            "oauth_token_expires_in": _COOKIE_DAYS * _DAY,
             # A semester at most, for tokens that students make themselves.
             "token_expires_in_max_seconds": 180 * _DAY,
             "tornado_settings": {
                 "headers": _headers(course),
-                # JupyterHub sees to it that a login is never sent without HTTPS; so its `_xsrf` is not either.
-                **({"cookie_options": {"secure": True}} if course.browsers_speak_https else {}),
+                "cookie_options": {
+                    # Browsers would keep it for longer than the hub takes it.
+                    "expires_days": _COOKIE_DAYS,
+                    # JupyterHub sees to it that a login is never sent without HTTPS; so its `_xsrf` is not either.
+                    **({"secure": True} if course.browsers_speak_https else {}),
+                },
             },
             **({"public_url": course.hub.url} if course.hub.url else {}),
         },
@@ -168,8 +171,8 @@ def _method(course: Course) -> Values:
             "open_signup": False,
             "minimum_password_length": 10,
             "check_common_password": True,
-            "allowed_failed_logins": 5,
-            "seconds_before_next_try": 300,
+            # Its own lock-out never forgets, and says nothing: hubside/logins.py has ours.
+            "allowed_failed_logins": 0,
         }
     }
 

@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.course import Course
+from plan.homes import admin_users
 
 FOLDER = "/usr/local/etc/coursehub"
-FILES = ("__init__.py", "buckets.py", "gate.py", "logins.py", "lti13.py", "native.py", "refusal.py", "spawner.py")
+FILES = (
+    *("__init__.py", "buckets.py", "gate.py", "logins.py", "lti13.py"),
+    *("native.py", "refusal.py", "roster.py", "spawner.py"),
+)
 _SETTINGS = "COURSEHUB_SETTINGS"
 # Constant: what differs between courses comes as data, never as source.
 _CALL = f"""\
@@ -22,6 +26,7 @@ def settings(course: Course) -> dict[str, Any]:
     """What hubside.install is told."""
     throttle = course.hub.throttle
     return {
+        "admins": admin_users(course),
         "authenticator": course.hub.authentication.method,
         "starts": {"burst": throttle.starts, "seconds": throttle.start_seconds},
         "logins": {"burst": throttle.wrong_passwords, "seconds": throttle.wrong_password_seconds},

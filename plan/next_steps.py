@@ -40,8 +40,8 @@ def next_steps(course: Course) -> str:
             f" and {url(course)}/hub/lti13/oauth_callback as redirect; then students start it from their course."
         )
     return (
-        f"Sign up at {url(course)}/hub/signup as {admin_users(course)[0]}, then let students in at"
-        f" {url(course)}/hub/authorize."
+        f"Sign up at {url(course)}/hub/signup as {admin_users(course)[0]} before anybody else knows the address: the"
+        f" first account of staff needs nobody's consent. It lets in all others at {url(course)}/hub/authorize."
     )
 
 

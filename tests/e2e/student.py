@@ -47,12 +47,19 @@ class Student:
         return answer.text
 
     def start_server(self) -> float:
-        """Start the student's server; the seconds until the hub calls it ready."""
-        start = time.monotonic()
-        while (
-            answer := self.hub("POST", f"/users/{self.name}/server")
-        ).status_code == requests.codes.too_many_requests:
-            time.sleep(int(answer.headers["Retry-After"]))
+        """Start the student's server; the seconds from the request that was let through until the hub calls it ready.
+
+        Raises TimeoutError where the hub asks to come back later for too long.
+        """
+        deadline = time.monotonic() + _SERVER_SECONDS
+        while True:
+            start = time.monotonic()
+            answer = self.hub("POST", f"/users/{self.name}/server")
+            if answer.status_code != requests.codes.too_many_requests:
+                break
+            if start > deadline:
+                raise TimeoutError(f"{self.name}'s server was refused for {_SERVER_SECONDS} s: {answer.text}")
+            time.sleep(int(answer.headers.get("Retry-After", 10)))
         if answer.status_code not in (201, 202, 400):  # 400: it runs already
             answer.raise_for_status()
         while not self._server().get("ready"):

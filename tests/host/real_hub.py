@@ -14,15 +14,17 @@ from typing import Any
 import requests
 
 from config.course import Course
+from plan.capacity import Starts
 from plan.hub_values import SecretRef, hub_values
 from plan.parts import parts
 
 ROOT = Path(__file__).resolve().parents[2]
-_SECONDS = 60
+_SECONDS = 180  # on a server that builds something meanwhile
 
-# What the chart does with `hub.config` and `hub.extraConfig`; browsers go to the hub itself, and nothing is started.
+# What the chart does with `hub.config` and `hub.extraConfig`; browsers go to the hub itself. A server is a process that
+# never answers. The database is in the folder: the next hub there goes on with it.
 _CONFIGURATION = """
-import json, os
+import json, os, sys
 from jupyterhub.proxy import Proxy
 
 class NoProxy(Proxy):
@@ -37,10 +39,11 @@ for section, traits in given["config"].items():
         setattr(c[section], trait, value)
 for name, code in sorted(given["extraConfig"].items()):
     exec(code)
-c.JupyterHub.cookie_secret = os.urandom(32)
+c.JupyterHub.cookie_secret = bytes.fromhex(given["config"]["JupyterHub"]["cookie_secret"])
 c.JupyterHub.proxy_class = NoProxy
 c.JupyterHub.spawner_class = "simple"
-c.JupyterHub.db_url = "sqlite://"
+c.Spawner.cmd = [sys.executable, "-c", "import time; time.sleep(600)"]
+c.JupyterHub.db_url = "sqlite:///hub.sqlite"
 c.JupyterHub.hub_bind_url = os.environ["BIND"]
 """
 
@@ -54,14 +57,25 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def real_hub(
-    course: Course, secrets: Mapping[str, str], folder: Path, trusted: Path, **changed: dict[str, Any]
+    course: Course,
+    secrets: Mapping[str, str],
+    folder: Path,
+    trusted: Path = Path(os.devnull),
+    **changed: dict[str, Any],
 ) -> Iterator[str]:
     """The address of a hub that runs with the values of `course`, and trusts the certificate in `trusted`.
 
-    `changed` are further traits by section. Its log is `folder`/hub.log.
+    `changed` are further traits by section. Its log is `folder`/hub.log, its database `folder`/hub.sqlite.
     """
-    values = hub_values(course, parts(course), {})["hub"]
+    values = hub_values(course, parts(course), {}, Starts(16, 109))["hub"]
     given = _with(secrets, {"config": values["config"], "extraConfig": values["extraConfig"]})
+    given["config"]["JupyterHub"] |= {
+        "allow_named_servers": values["allowNamedServers"],
+        "concurrent_spawn_limit": values["concurrentSpawnLimit"],
+        "active_server_limit": values.get("activeServerLimit", 0),
+    }
+    # As in the chart: what starts is not waited for.
+    given["config"]["JupyterHub"]["tornado_settings"]["slow_spawn_timeout"] = 0
     for section, traits in changed.items():
         given["config"].setdefault(section, {}).update(traits)
     # What only KubeSpawner knows.
@@ -96,6 +110,27 @@ class Browser(requests.Session):
         prepared = super().prepare_request(request)
         prepared.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return prepared
+
+
+def form(hub: str, session: requests.Session, page: str, **fields: str) -> requests.Response:
+    """Open one of the hub's pages, fill in its form and send that."""
+    session.get(f"{hub}/hub/{page}", timeout=60).raise_for_status()
+    fields = {**fields, "_xsrf": session.cookies["_xsrf"]}
+    return session.post(f"{hub}/hub/{page}", data=fields, allow_redirects=False, timeout=60)
+
+
+def log_in(hub: str, name: str, password: str, session: requests.Session | None = None) -> requests.Session:
+    """A browser, a new one unless given, in which `name` has logged in."""
+    browser = session or Browser()
+    answer = form(hub, browser, "login", username=name, password=password)
+    assert answer.status_code == 302, answer.text
+    return browser
+
+
+def api(hub: str, session: requests.Session, method: str, path: str, **more: Any) -> requests.Response:
+    """Ask the hub's API as one of its pages does."""
+    headers = {"X-XSRFToken": session.cookies.get("_xsrf", ""), "Referer": f"{hub}/hub/home"}
+    return session.request(method, f"{hub}/hub/api{path}", headers=headers, allow_redirects=False, timeout=60, **more)
 
 
 def _with(secrets: Mapping[str, str], tree: Any) -> Any:

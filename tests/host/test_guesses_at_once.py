@@ -1,4 +1,4 @@
-"""Passwords that come all at once, to a real hub."""
+"""Wrong passwords, at once and by every way there is, to a real hub."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from config.faults import check
-from tests.host.real_hub import Browser, real_hub
+from tests.host.real_hub import Browser, form, log_in, real_hub
 
 GUESSES = 40
 COURSE = {
@@ -21,9 +21,7 @@ COURSE = {
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[str]:
-    nobody = tmp_path / "trusted.pem"
-    nobody.touch()
-    with real_hub(check(COURSE), {"password": "right"}, tmp_path, nobody) as url:
+    with real_hub(check(COURSE), {"password": "right"}, tmp_path) as url:
         yield url
 
 
@@ -34,18 +32,51 @@ def ready(hub: str) -> requests.Session:
     return session
 
 
-def log_in(hub: str, session: requests.Session, name: str, password: str) -> int:
-    form = {"username": name, "password": password, "_xsrf": session.cookies["_xsrf"]}
-    return session.post(f"{hub}/hub/login", data=form, allow_redirects=False, timeout=60).status_code
+def guess(hub: str, session: requests.Session, name: str, password: str) -> int:
+    data = {"username": name, "password": password, "_xsrf": session.cookies["_xsrf"]}
+    return session.post(f"{hub}/hub/login", data=data, allow_redirects=False, timeout=60).status_code
+
+
+def ask_for_a_token(hub: str, name: str, password: str) -> int:
+    """A program's way to log in."""
+    auth = {"username": name, "password": password}
+    return requests.post(f"{hub}/hub/api/users/{name}/tokens", json={"auth": auth}, timeout=60).status_code
 
 
 def test_guesses_at_once_are_no_more_than_one_by_one(hub: str) -> None:
     sessions = [ready(hub) for _ in range(GUESSES)]
     with ThreadPoolExecutor(GUESSES) as all_at_once:
-        answers = Counter(all_at_once.map(lambda session: log_in(hub, session, "ada", "wrong"), sessions))
+        answers = Counter(all_at_once.map(lambda session: guess(hub, session, "ada", "wrong"), sessions))
     assert answers == {403: 5, 429: GUESSES - 5}
-    assert log_in(hub, ready(hub), "prof", "right") == 302, "others are let through"
+    assert guess(hub, ready(hub), "prof", "right") == 302, "others are let through"
 
 
 def test_who_knows_the_password_is_never_held_back(hub: str) -> None:
-    assert Counter(log_in(hub, ready(hub), "ada", "right") for _ in range(GUESSES)) == {302: GUESSES}
+    assert Counter(guess(hub, ready(hub), "ada", "right") for _ in range(GUESSES)) == {302: GUESSES}
+
+
+def test_guesses_of_programs_are_counted_with_the_others(hub: str) -> None:
+    assert ask_for_a_token(hub, "ada", "right") == 201, "it is a way to log in"
+    assert Counter(ask_for_a_token(hub, "ada", "wrong") for _ in range(6)) == {403: 6}
+    assert ask_for_a_token(hub, "ada", "right") == 403
+    assert guess(hub, ready(hub), "ada", "right") == 429
+    assert ask_for_a_token(hub, "prof", "right") == 201
+
+
+def test_whoever_guesses_keeps_nobody_out_of_the_browser_they_logged_in_with(hub: str) -> None:
+    known = log_in(hub, "ada", "right")
+    known.cookies.pop("jupyterhub-hub-login")
+    for _ in range(7):
+        guess(hub, ready(hub), "ada", "wrong")
+    told = form(hub, Browser(), "login", username="ada", password="right")
+    assert told.status_code == 429
+    assert 0 < int(told.headers["Retry-After"]) <= 600
+    assert "Try again in " in told.text
+    log_in(hub, "ada", "right", known)
+
+
+def test_a_known_browser_may_not_guess_more_often_than_others(hub: str) -> None:
+    known = log_in(hub, "ada", "right")
+    known.cookies.pop("jupyterhub-hub-login")
+    known.get(f"{hub}/hub/login", timeout=30).raise_for_status()
+    assert Counter(guess(hub, known, "ada", "wrong") for _ in range(7)) == {403: 5, 429: 2}

@@ -20,9 +20,11 @@ from plan.capacity import (
     STUDENT_CLASS,
     Pod,
     Server,
+    Starts,
     fitted,
     needed,
     room,
+    starts,
     student_pod,
     warning,
 )
@@ -169,6 +171,21 @@ def test_a_roster_that_does_not_fit_is_a_warning() -> None:
     assert warning(fitted(course(students=20), SERVER)) == ""
 
 
+# How many start at the same time
+
+
+@pytest.mark.parametrize(("cores", "told"), [(2, Starts(16, 109)), (16, Starts(96, 82)), (128, Starts(96, 30))])
+def test_as_many_start_at_once_as_the_cores_bring_up_in_time(cores: int, told: Starts) -> None:
+    found = starts(Server(cores, 64 * GI))
+    assert found == told
+    assert 3.4 * found.at_once / cores < found.seconds, "a start takes 3.4 core-seconds"
+
+
+def test_the_hub_is_told_so() -> None:
+    hub = hub_values(CHOSEN, parts(CHOSEN), {}, Starts(7, 99))["hub"]
+    assert (hub["concurrentSpawnLimit"], hub["config"]["KubeSpawner"]["http_timeout"]) == (7, 99)
+
+
 # What Kubernetes grants
 
 
@@ -224,7 +241,7 @@ def test_every_container_may_use_its_share_of_the_disk() -> None:
 
 
 def test_students_servers_have_the_class_of_their_share_and_the_hub_its_limit() -> None:
-    values = hub_values(CHOSEN, parts(CHOSEN), {})
+    values = hub_values(CHOSEN, parts(CHOSEN), {}, starts(SERVER))
     assert values["hub"]["config"]["KubeSpawner"]["priority_class_name"] == STUDENT_CLASS
     assert values["hub"]["activeServerLimit"] == CHOSEN.hub.active_servers
 

@@ -16,6 +16,7 @@ from config.course import Course
 from config.faults import WrongConfiguration, check
 from host import certificate
 from host.run import BadSpecification, run
+from plan.capacity import Starts
 from plan.hub_values import CERTIFICATE, KEY, hub_values
 from plan.next_steps import here, url
 from plan.parts import parts
@@ -84,7 +85,7 @@ def test_what_may_be_asked_for(given: dict[str, Any]) -> None:
 
 
 def values(course: Course) -> dict[str, Any]:
-    return hub_values(course, parts(course), {})
+    return hub_values(course, parts(course), {}, Starts(16, 109))
 
 
 def headers(course: Course) -> dict[str, str]:
@@ -118,11 +119,11 @@ def test_browsers_remember_https_where_a_name_has_it_for_good() -> None:
 def test_cookies_follow_the_address_that_browsers_see() -> None:
     plain, https = (values(check(each))["hub"]["config"]["JupyterHub"] for each in (raw(), raw(url="https://a.org")))
     assert https["public_url"] == "https://a.org"
-    assert https["tornado_settings"]["cookie_options"] == {"secure": True}
+    assert https["tornado_settings"]["cookie_options"]["secure"] is True
     assert "public_url" not in plain
-    assert "cookie_options" not in plain["tornado_settings"]
+    assert "secure" not in plain["tornado_settings"]["cookie_options"]
     own = values(check(raw(DEVELOPMENT, https={"selfSigned": True})))["hub"]["config"]["JupyterHub"]
-    assert own["tornado_settings"]["cookie_options"] == {"secure": True}
+    assert own["tornado_settings"]["cookie_options"]["secure"] is True
 
 
 def test_students_type_the_url_and_the_server_asks_itself() -> None:

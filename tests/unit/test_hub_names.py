@@ -19,6 +19,7 @@ from traitlets.config import Config
 from config.course import Course
 from config.faults import check
 from config.types import STUDENT_NAME
+from plan.capacity import Starts
 from plan.homes import workspaces_spec
 from plan.hub_values import hub_values
 from plan.parts import parts
@@ -53,7 +54,7 @@ def course_of(name: str) -> Course:
 def spawner(name: str) -> KubeSpawner:
     """KubeSpawner with the home that the chart gives it for our values: files/jupyterhub_config.py in either chart."""
     course = course_of(name)
-    static = hub_values(course, parts(course), {})["singleuser"]["storage"]["static"]
+    static = hub_values(course, parts(course), {}, Starts(16, 109))["singleuser"]["storage"]["static"]
     config = Config()
     config.KubeSpawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": static["pvcName"]}}]
     config.KubeSpawner.volume_mounts = [{"name": "home", "mountPath": "/home/jovyan", "subPath": static["subPath"]}]

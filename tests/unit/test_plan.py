@@ -1,5 +1,6 @@
 """What kind and the chart are told: pure functions, each with what must hold."""
 
+import json
 import re
 from typing import Any
 
@@ -11,7 +12,7 @@ from config.template import Template
 from host.kind import parse as parse_cluster
 from host.template import Source
 from host.template import parse as parse_template
-from plan.capacity import EVICTION, HUB_CLASS, Server, fitted
+from plan.capacity import EVICTION, HUB_CLASS, Server, Starts, fitted
 from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import COOKIE_SECRET, CRYPT_KEY, PASSWORD, PROXY_TOKEN, hub_values
 from plan.keep import schedule_spec, trash_spec
@@ -29,7 +30,7 @@ def course(**sections: Any) -> Course:
 
 def values(**sections: Any) -> dict[str, Any]:
     chosen = course(**sections)
-    return hub_values(chosen, parts(chosen), {"gate.py": "pass"})
+    return hub_values(chosen, parts(chosen), {"gate.py": "pass"}, Starts(16, 109))
 
 
 DUMMY: dict[str, Any] = {"course": {"environment": "development"}, "hub": {"authentication": {"method": "dummy"}}}
@@ -240,11 +241,25 @@ def test_a_list_of_students_lets_nobody_else_in() -> None:
     }
 
 
-def test_native_accounts_wait_for_an_admin_and_lock_out_guessing() -> None:
+def test_native_accounts_wait_for_staff_and_have_passwords_of_a_length() -> None:
     native = values()["hub"]["config"]["NativeAuthenticator"]
     assert native["open_signup"] is False
     assert native["minimum_password_length"] >= 10
-    assert native["allowed_failed_logins"] > 0
+
+
+def test_there_is_one_lock_out_and_it_forgets() -> None:
+    """The library's own would keep a name out for as long as anybody guesses at it now and then."""
+    found = values()["hub"]
+    assert found["config"]["NativeAuthenticator"]["allowed_failed_logins"] == 0
+    assert json.loads(found["extraEnv"]["COURSEHUB_SETTINGS"])["logins"] == {"burst": 5, "seconds": 30}
+
+
+def test_staff_is_who_the_roster_says_and_nobody_else() -> None:
+    def admins(**sections: Any) -> Any:
+        return json.loads(values(**sections)["hub"]["extraEnv"]["COURSEHUB_SETTINGS"])["admins"]
+
+    assert admins(homes=ROSTER) == ["prof", "ada"]
+    assert admins(**DUMMY) == []
 
 
 def lists_in(tree: Any) -> list[list[Any]]:
@@ -304,4 +319,4 @@ def test_the_next_step_fits_the_way_to_log_in() -> None:
     assert "with any name" in next_steps(course(**DUMMY))
     assert "as ada, 1234567" in next_steps(course(homes=ROSTER, **DUMMY))
     assert "/hub/signup as prof" in next_steps(course(homes=ROSTER))
-    assert "/hub/signup as prof" in next_steps(course())
+    assert "/hub/signup as prof before anybody else" in next_steps(course())

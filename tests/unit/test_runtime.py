@@ -4,7 +4,7 @@ import pytest
 
 from config.course import Course
 from config.faults import check
-from plan.capacity import Server, fitted, room, student_pod
+from plan.capacity import Server, Starts, fitted, room, student_pod
 from plan.hub_values import hub_values
 from plan.parts import parts
 from plan.quotas import limit_range, quotas
@@ -27,7 +27,7 @@ def course(runtime: str | None, way: str = "registries") -> Course:
 @pytest.mark.parametrize("runtime", ["gvisor", "kata"])
 def test_students_pods_name_the_sandbox(runtime: str) -> None:
     chosen = course(runtime)
-    assert hub_values(chosen, parts(chosen), {"gate.py": "pass"})["singleuser"]["extraPodConfig"] == {
+    assert hub_values(chosen, parts(chosen), {"gate.py": "pass"}, Starts(16, 109))["singleuser"]["extraPodConfig"] == {
         "runtimeClassName": runtime
     }
     assert runtime_spec(chosen)["runtime_class"]["metadata"]["name"] == runtime
@@ -36,7 +36,7 @@ def test_students_pods_name_the_sandbox(runtime: str) -> None:
 @pytest.mark.parametrize("runtime", [None, "default"])
 def test_without_a_sandbox_nothing_is_said_of_it(runtime: str | None) -> None:
     chosen = course(runtime)
-    assert "extraPodConfig" not in hub_values(chosen, parts(chosen), {"gate.py": "pass"})["singleuser"]
+    assert "extraPodConfig" not in hub_values(chosen, parts(chosen), {"gate.py": "pass"}, Starts(16, 109))["singleuser"]
     assert (sandboxed(chosen), overhead(chosen)) == (False, 0)
     assert "runtime" not in looked_at(chosen)
 
