@@ -202,6 +202,14 @@ class SimpleFake(CourseSpawner):
     log = SimpleNamespace(warning=lambda *words: None)
 
 
+def test_a_server_is_told_the_budget_of_its_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KubeSpawner, "get_env", lambda self: {"JUPYTERHUB_USER": "ada"})
+    spawner = SimpleFake()
+    assert CourseSpawner.get_env(spawner) == {"JUPYTERHUB_USER": "ada"}, "without a roster"
+    spawner.budgets = {"ada": "2147483648", "grace": "1"}
+    assert CourseSpawner.get_env(spawner) == {"JUPYTERHUB_USER": "ada", "HOME_BUDGET": "2147483648"}
+
+
 def test_only_the_roster_can_sign_up_and_waits_for_staff() -> None:
     authenticator = CourseNative.__new__(CourseNative)
     authenticator.allowed_users, authenticator.admin_users = {"ada", "grace"}, {"prof"}

@@ -138,6 +138,12 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
     assert (spec["uid"], spec["gid"]) == (1000, 100)
 
 
+def test_the_hub_knows_every_budget_of_the_roster_as_text() -> None:
+    told = values(homes=ROSTER)["hub"]["config"]["CourseSpawner"]["budgets"]
+    assert told == {"ada": "1073741824", "1234567": "3221225472", "prof": "1073741824"}
+    assert values()["hub"]["config"]["CourseSpawner"]["budgets"] == {}
+
+
 def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:
     hub = {"authentication": {"adminUsers": ["prof", "ada"]}}
     staffed = course(homes=ROSTER, hub=hub)

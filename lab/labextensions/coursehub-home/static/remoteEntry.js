@@ -30,8 +30,18 @@
   const level = (home) => (home.full ? "error" : home.nearlyFull ? "warning" : "default");
   const entry = ({ path, bytes }) => `${path} (${size(bytes)})`;
 
+  /* What is in none of the files: deleting them frees as good as nothing, and the file system may be late to count. */
+  const mostlyHeld = (home) => home.held > home.used / 2;
+  const worthTelling = (home) => home.held > home.used / 20;
+
   /* JupyterLab shows 140 characters of it. */
   function message(home) {
+    if (home.full && mostlyHeld(home)) {
+      return (
+        `The ${what(home)} is full: ${size(home.held)} are in none of your files, but in snapshots, or deleted just now.` +
+        " If it stays so, ask your lecturer."
+      );
+    }
     const state = home.full
       ? `The ${what(home)} is full: nothing is saved until you delete files.`
       : `The ${what(home)} is nearly full (${share(home)}): delete files.`;
@@ -47,6 +57,15 @@
       return parent.appendChild(child);
     };
     add("p", `The ${what(home)} holds ${share(home)}${home.own ? "" : ", your files and others'"}.`, node);
+    if (worthTelling(home)) {
+      add(
+        "p",
+        `${size(home.held)} of it are in none of your files. Snapshots of the course hold what was deleted or changed after` +
+          " they were taken: deleting frees that only when they go, ask your lecturer. What you deleted in the last half" +
+          " minute may still be counted, and where the whole course is out of space, what is missing to your budget.",
+        node,
+      );
+    }
     const list = add("ul", "", node);
     for (const one of home.largest) add("li", entry(one), list);
     add("p", "Delete what you no longer need, in the file browser or in a terminal.", node);
