@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 from coursehub_home.space import MARKER, File, Found, files, has_room, is_own, largest, report, students_own
 
+from host.materials import MARKER as in_the_template
 from plan.lab import FILES, key, lab_mount, lab_volume
 
 LAB = Path(__file__).resolve().parents[2] / "lab"
@@ -199,6 +200,10 @@ def test_what_came_with_the_materials_is_not_named_and_what_the_student_changed_
     came = [File(PurePath("week1"), "data", 9, changed=5), File(PurePath(), MARKER, 1, changed=7)]
     own = [File(PurePath("week1"), "intro", 2, changed=8), File(PurePath(), "mine", 3, changed=8)]
     assert students_own(Found([*came, *own], complete=True)) == Found(own, complete=True)
+
+
+def test_the_marker_is_the_one_that_the_template_has() -> None:
+    assert in_the_template == MARKER
 
 
 def test_without_a_marker_all_is_the_students() -> None:

@@ -38,7 +38,7 @@
   function message(home) {
     if (home.full && mostlyHeld(home)) {
       return (
-        `The ${what(home)} is full: ${size(home.held)} are in none of your files, but in snapshots, or deleted just now.` +
+        `The ${what(home)} is full: ${size(home.held)} are in none of your files, perhaps in snapshots, or deleted just now.` +
         " If it stays so, ask your lecturer."
       );
     }
@@ -60,15 +60,16 @@
     if (worthTelling(home)) {
       add(
         "p",
-        `${size(home.held)} of it are in none of your files. Snapshots of the course hold what was deleted or changed after` +
-          " they were taken: deleting frees that only when they go, ask your lecturer. What you deleted in the last half" +
-          " minute may still be counted, and where the whole course is out of space, what is missing to your budget.",
+        `${size(home.held)} of it are in none of your files. That may be what you deleted in the last half minute, what` +
+          " snapshots of the course hold, which deleting frees only once they go, or room that the whole course lacks." +
+          " If it stays so, ask your lecturer.",
         node,
       );
     }
     const list = add("ul", "", node);
     for (const one of home.largest) add("li", entry(one), list);
     add("p", "Delete what you no longer need, in the file browser or in a terminal.", node);
+    add("p", "Where even that is refused, snapshots of the course hold all of it: ask your lecturer.", node);
     add("p", "Names that begin with a dot are shown in a terminal alone.", node);
     return showDialog({
       title: home.own ? "The largest in your home" : "The largest of your files",
