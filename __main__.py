@@ -22,7 +22,7 @@ version = template_version(course)
 dataset = Dataset("dataset", storage=course.storage)
 roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=version, dataset=dataset) if roster else None
-cluster = Cluster("cluster", course=course, dataset=dataset)
+cluster = Cluster("cluster", course=course, dataset=dataset, workspaces=workspaces)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
 runtime = Runtime("runtime", course=course, cluster=cluster) if sandboxed(course) else None
 hub = Hub(

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.course import Course, Storage
-from plan.homes import workspaces_spec
+from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
 from plan.kind_config import kind_config
 from plan.parts import parts
@@ -51,9 +51,11 @@ def cluster_spec(course: Course) -> dict[str, Any]:
 
 def node_spec(course: Course) -> dict[str, Any]:
     """The specification of the host unit `node`."""
+    folder = mountpoint(course.storage)
     return {
         "cluster": course.cluster_name,
-        "mountpoint": mountpoint(course.storage),
+        "mountpoint": folder,
+        "homes": f"{folder}/{HOMES.folder}" if course.homes.mode == "roster" else "",
         "namespace": NAMESPACE,
         "release": RELEASE,
     }
