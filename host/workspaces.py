@@ -431,9 +431,14 @@ def observe(want: Want) -> dict[str, Any]:
     Of each home, also of those who left: what an admin's table needs.
     """
     have = facts(want) if which("zfs") else Facts(openzfs=True)
+    there = want.homes in have.datasets
+    return seen(want, have, _snapshot_counts(want) if there and want.count_snapshots else None)
+
+
+def seen(want: Want, have: Facts, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """What `observe` says of these facts; `counts` is how many snapshots each home has."""
     gone = left(want, have)
     homes = {name: have.datasets[want.home(name)] for name in (*(s for s, _, _ in _there(want, have)), *gone)}
-    counts = _snapshot_counts(want) if homes and want.count_snapshots else None
     return {
         "homes": {
             name: {
@@ -441,7 +446,7 @@ def observe(want: Want) -> dict[str, Any]:
                 "used": home.used,
                 "shared": home.shared,
                 "bySnapshots": home.by_snapshots,
-                **({} if counts is None else {"snapshots": counts[want.home(name)]}),
+                **({} if counts is None else {"snapshots": counts.get(want.home(name), 0)}),
                 "template": home.version,
                 "mounted": home.mounted,
                 "readonly": home.readonly,

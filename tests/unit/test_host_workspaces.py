@@ -1,7 +1,7 @@
 """The homes' planner: a table of facts to commands, hostile names, and a simulated `zfs` for rosters of any size."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -20,9 +20,11 @@ from host.workspaces import (
     parse,
     problems,
     read_table,
+    seen,
     steps,
     waits_for,
 )
+from plan.homes_changes import Seen, Wanted, changes
 
 COURSE = "jhub-pool/userdata"
 HOMES = f"{COURSE}/homes"
@@ -389,24 +391,44 @@ def test_the_number_of_commands_grows_with_the_students_alone(students: int) -> 
     assert machine.reads == 4, "as many as for one student"
 
 
-def test_the_work_of_planning_grows_with_the_students_alone() -> None:
-    """Lines of the unit that run until a whole course is made: linear to the last line."""
-    small, middle, large = (lines_run(students) for students in (2_000, 4_000, 10_000))
-    assert large - middle == 3 * (middle - small)
+def make(students: int) -> None:
+    machine, want = Machine(), course_of(students)
+    converge(want, machine.read(), machine.read, machine.do)
 
 
-def lines_run(students: int) -> int:
-    machine, want, lines = Machine(), course_of(students), 0
+def preview(students: int) -> None:
+    """Read what ZFS prints, and tell what would change: half of the students are new, the others get a budget."""
+    datasets, snapshots = read_table(table({}, students), openzfs=False)
+    other_mounts(MOUNTINFO * students, HOMES)
+    folders = {f"student{number}": Folder("1000:100") for number in range(students)}
+    have = Facts(openzfs=True, datasets=datasets, snapshots=snapshots, folders=folders)
+    want = replace(
+        course_of(0), budgets={f"student{number}": 8192 for number in range(students // 2, students * 3 // 2)}
+    )
+    found = Seen.from_units({"versions": {}, "problems": []}, seen(want, have))
+    said = changes(Wanted(want.budgets, "v3", "materials/"), found)
+    assert [sentence.partition(" ")[0] for sentence in said[2:4]] == [f"{students // 2:,}"] * 2
+
+
+@pytest.mark.parametrize("work", [make, preview])
+def test_the_work_of_planning_grows_with_the_students_alone(work: Callable[[int], None]) -> None:
+    """Lines that run until a whole course is made, or its preview is told: linear to the last line."""
+    small, middle, large = (lines_run(work, students) for students in (1_000, 2_000, 10_000))
+    assert large - middle == 8 * (middle - small) > 0
+
+
+def lines_run(work: Callable[[int], None], students: int) -> int:
+    lines = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines
         lines += event == "line"
-        return trace if frame.f_code.co_filename.endswith("host/workspaces.py") else None
+        return trace if frame.f_code.co_filename.endswith(("host/workspaces.py", "plan/homes_changes.py")) else None
 
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        converge(want, machine.read(), machine.read, machine.do)
+        work(students)
     finally:
         sys.settrace(before)
     return lines
