@@ -19,7 +19,7 @@ course = found.course
 dataset = Dataset("dataset", course=course)
 roster = course.homes.mode == "roster"
 workspaces = Workspaces("homes", course=course, version=found.version, dataset=dataset) if roster else None
-cluster = Cluster("cluster", course=course, dataset=dataset)
+cluster = Cluster("cluster", course=course, dataset=dataset, workspaces=workspaces)
 guardrails = Guardrails("guardrails", course=course, cluster=cluster)
 runtime = Runtime("runtime", course=course, cluster=cluster) if sandboxed(course) else None
 hub = Hub(

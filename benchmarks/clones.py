@@ -1,9 +1,12 @@
 """What students' homes cost as clones, as plain copies, and as copies on dedup: in one run, on one pool and template.
 
     python -m benchmarks.clones [students] [--clones-only]
+    python -m benchmarks.clones 900 --growth
 
 Makes a pool of its own in a file, and takes it away at the end. The saving is what plain copies take, divided by what
-the pool allocated; never `dedupratio`, which says 1.00 for clones.
+the pool allocated; never `dedupratio`, which says 1.00 for clones. With `--growth`, homes come a ninth at a time, on
+one pool: what the last hundred take beside the first. Ends with 1 where the unit takes more than 1.3 times as long as a
+bare loop.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILES, FILE_BYTES = 1_400, 37_450  # 50 MiB in all
 BUDGET = 1 << 30
+MOST = 1.3  # times as long as a bare loop
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -131,6 +135,29 @@ def timed(way: str, dataset: str, make: Callable[[], None]) -> Cost:
     return Cost(way, seconds, allocated(dataset) - before)
 
 
+def grown(students: int) -> list[tuple[int, float]]:
+    """Seconds that each further ninth of the homes takes the unit, on one pool; by how many there are then."""
+    step = max(students // 9, 1)
+    with course(students) as dataset:
+        make_template(dataset)
+        found = []
+        for there in range(step, students + 1, step):
+            start = time.perf_counter()
+            by_unit(dataset, there)
+            found.append((there, time.perf_counter() - start))
+        return found
+
+
+def growth_table(found: list[tuple[int, float]]) -> str:
+    """The seconds as text, and what the last ones are beside the first."""
+    (first, before), (last, after) = found[0], found[-1]
+    lines = [f"{'homes':>7}{'seconds':>9}", *(f"{there:>7}{seconds:>9.2f}" for there, seconds in found), ""]
+    lines.append(
+        f"the first {first}: {before:.2f} s; the last {first} of {last}: {after:.2f} s, {after / before:.2f} x"
+    )
+    return "\n".join(lines)
+
+
 def measure(students: int, *, copies: bool) -> list[Cost]:
     """The costs of all ways; that of clones includes the one template they share."""
     with course(students) as dataset:
@@ -171,14 +198,28 @@ def table(students: int, costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure and print."""
+def ratio(costs: list[Cost]) -> float:
+    """How much longer than a bare loop the unit takes."""
+    by_way = {cost.way: cost.seconds for cost in costs}
+    return by_way["clones"] / by_way["bare loop of zfs clone"]
+
+
+def main() -> int:
+    """Measure and print; 1 where the unit takes too long."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clones", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("students", nargs="?", type=int, default=100)
     parser.add_argument("--clones-only", action="store_true", help="leave out the copies, which take minutes")
+    parser.add_argument("--growth", action="store_true", help="what the last ninth of the homes takes beside the first")
     given = parser.parse_args()
-    print(table(given.students, measure(given.students, copies=not given.clones_only)))
+    if given.growth:
+        print(growth_table(grown(given.students)))
+        return 0
+    costs = measure(given.students, copies=not given.clones_only)
+    print(table(given.students, costs))
+    found = ratio(costs)
+    print(f"\nclones to bare loop: {found:.2f}, <= {MOST}: {'yes' if found <= MOST else 'no'}")
+    return 0 if found <= MOST else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -122,7 +122,7 @@ def _homes(course: Course) -> dict[str, Any]:
     if course.homes.mode != "roster":
         return {"homes": {}, "left": []}
     # Which version new homes would begin with does not matter to what is there.
-    return run("workspaces", "observe", workspaces_spec(course, EMPTY))
+    return run("workspaces", "observe", {**workspaces_spec(course, EMPTY), "count_snapshots": True})
 
 
 @snapshot_app.command("list", epilog="Example: coursehub snapshot list --json")

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.dataset import Dataset
 from components.drift import marker, observe
 from components.host_command import host_command, result, run_unit
+from components.workspaces import Workspaces
 from config.course import Course
 from plan.kind_config import identity
 from plan.policies import Addresses
@@ -25,6 +26,7 @@ class Cluster(pulumi.ComponentResource):
         *,
         course: Course,
         dataset: Dataset,
+        workspaces: Workspaces | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:cluster:Cluster", name, {}, opts)
@@ -37,7 +39,8 @@ class Cluster(pulumi.ComponentResource):
             spec=spec,
             identity=[cluster],
             parent=self,
-            depends_on=[dataset.command],
+            # Of a node that starts before the homes are mounted, Kubernetes makes folders in their place.
+            depends_on=[dataset.command, *([workspaces.command] if workspaces else [])],
         )
         self.kubeconfig = result(self.command, "kubeconfig")
         self.provider = kubernetes.Provider(

@@ -93,10 +93,14 @@ def revision_of(resource: str, unit: str, spec: Mapping[str, Any], found: Mappin
     return after(last.revision if last else unknown(), seen)
 
 
-def observe(unit: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a unit finds on this server; where it cannot look, its words as a warning."""
+def observe(unit: str, spec: Mapping[str, Any], resource: str = "") -> dict[str, Any]:
+    """What a unit finds on this server; where it cannot look, its words as a warning.
+
+    With `resource` it is told what that one's last run ended with.
+    """
     argv = [sys.executable, "-m", "host", unit, "observe"]
-    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, check=False)
+    env = {**os.environ, **({"COURSEHUB_MARKER": str(marker(resource))} if resource else {})}
+    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, env=env, check=False)
     if done.returncode != 0:
         return {"warnings": [done.stderr.strip()]}
     found: dict[str, Any] = json.loads(done.stdout)

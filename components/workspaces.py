@@ -28,7 +28,8 @@ class Workspaces(pulumi.ComponentResource):
     ) -> None:
         super().__init__("coursehub:storage:Workspaces", name, {}, opts)
         template, homes = template_spec(course, version), workspaces_spec(course, version)
-        template_found, homes_found = observe("template", template), observe("workspaces", homes)
+        template_found = observe("template", template)
+        homes_found = observe("workspaces", homes, f"{name}-workspaces")
         if pulumi.runtime.is_dry_run():
             budgets = {student["name"]: student["budget"] for student in homes["students"]}
             want = Wanted(budgets, version, origin(course.homes.template), course.homes.closed)

@@ -226,7 +226,8 @@ class Hub(Section):
     cull: Cull = Cull()
     throttle: Throttle = Throttle()
     active_servers: Annotated[int, Field(ge=1)] | None = None
-    """How many servers may run at the same time: the roster, or as many as the server has room for, unless given."""
+    """How many servers may run at the same time: one for each who has a home, or as many as the server has room for,
+    unless given."""
 
 
 class Course(Section):

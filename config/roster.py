@@ -2,7 +2,6 @@
 
 import csv
 import io
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -109,9 +108,7 @@ def _checked(lines: Iterable[_Line]) -> Roster:
                 participants.append(Participant.model_validate(line.given))
             except ValidationError as error:
                 found += [
-                    _of_name(name or "", reason(detail))
-                    if detail["loc"] == ("name",)
-                    else f"{detail['loc'][0]}: {reason(detail)}"
+                    reason(detail) if detail["loc"] == ("name",) else f"{detail['loc'][0]}: {reason(detail)}"
                     for detail in error.errors()
                 ]
         if name in first:
@@ -120,19 +117,6 @@ def _checked(lines: Iterable[_Line]) -> Roster:
             first[name] = line.number
         problems += [Problem(why, line.number, name or None) for why in found]
     return Roster(tuple(participants), tuple(problems))
-
-
-def _of_name(name: str, rule: str) -> str:
-    """What is wrong with a name, with the remedy where there is a plain one."""
-    if not name:
-        return "a name is needed"
-    foreign = [character for character in name if not character.isascii()]
-    if foreign:
-        # Some look like letters of a to z.
-        return f"{_shown(foreign[0])} is {unicodedata.name(foreign[0], 'no letter')}; {rule}"
-    if name != name.lower():
-        return f"write it in lower case, as JupyterHub does at each login; {rule}"
-    return rule
 
 
 def _shown(name: str) -> str:

@@ -1,6 +1,5 @@
 """The rules that join two or more keys. A rule is looked at only when all its keys were given soundly."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -99,9 +98,11 @@ def _a_roster_has_somebody(course: Course) -> str | None:
 
 
 def _a_roster_has_everybody_once(course: Course) -> str | None:
-    counted = Counter(student.name for student in course.homes.roster)
-    twice = [name for name, times in counted.items() if times > 1]
-    return f"{', '.join(twice)} is there more than once: remove the others" if twice else None
+    entries: dict[str, list[str]] = {}
+    for number, student in enumerate(course.homes.roster, 1):
+        entries.setdefault(student.name, []).append(str(number))
+    twice = [f"{name} (entries {' and '.join(where)})" for name, where in entries.items() if len(where) > 1]
+    return f"{', '.join(twice)}: once is enough, remove the others" if twice else None
 
 
 def _a_roster_is_for_the_mode_roster(course: Course) -> str | None:

@@ -1,6 +1,7 @@
 """The domain types of a configuration: sizes, names, ports. A name that reaches a command comes from an allow-list."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Self
@@ -72,6 +73,30 @@ def _address(pattern: str, rule: str) -> Any:
     return AfterValidator(check)
 
 
+def _login(pattern: str, rule: str) -> Any:
+    """As `_name`, for names at login: people type them as they are used to, and look at them where they are refused."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise PydanticCustomError("name", "{rule}", {"rule": _what_is_wrong(value, rule)})
+        return value
+
+    return AfterValidator(check)
+
+
+def _what_is_wrong(name: str, rule: str) -> str:
+    """What is wrong with a name at login, with the remedy where there is a plain one."""
+    if not name:
+        return "a name is needed"
+    foreign = [character for character in name if not character.isascii()]
+    if foreign:
+        # Some look like letters of a to z.
+        return f"{foreign[0]!r} is {unicodedata.name(foreign[0], 'no letter')}; {rule}"
+    if name != name.lower():
+        return f"write it in lower case, as JupyterHub does at each login; {rule}"
+    return rule
+
+
 # Pool names that ZFS keeps for itself: zpool-create(8).
 _RESERVED_POOLS = r"(mirror|raidz|draid|spare|log|cache|special|dedup|c[0-9]).*"
 
@@ -98,13 +123,13 @@ DatasetName = Annotated[
     ),
 ]
 UserName = Annotated[
-    str, _name(r"[a-z0-9][a-z0-9_-]{0,62}", "lower-case letters, digits, - and _ only, at most 63 characters")
+    str, _login(r"[a-z0-9][a-z0-9_-]{0,62}", "lower-case letters, digits, - and _ only, at most 63 characters")
 ]
 # What JupyterHub, KubeSpawner, Kubernetes and ZFS all take as it is: tests/unit/test_hub_names.py.
 STUDENT_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 StudentName = Annotated[
     str,
-    _name(
+    _login(
         STUDENT_NAME,
         "lower-case letters, digits and - only, - neither first nor last, at most 63 characters",
     ),

@@ -27,6 +27,7 @@ from host import (
     workspaces,
     zfs,
 )
+from host.before import MARKER
 from host.run import BadSpecification, CommandFailed, Refused
 
 UNITS: dict[str, ModuleType] = {
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> int:
 
 def _note(verb: str, result: dict[str, object]) -> None:
     """Keep revision and result in the file that the caller named: `components/drift.py` says what for."""
-    if not (file := os.environ.get("COURSEHUB_MARKER")):
+    if not (file := os.environ.get(MARKER)):
         return
     marker = Path(file)
     if verb == "remove":

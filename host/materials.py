@@ -1,7 +1,8 @@
 """A folder of course materials: what is in it, told by a hash, and what in it no student may be given.
 
 Root copies it into the homes of a whole course. So only plain files, folders and links within the folder pass. What git
-keeps for itself (`.git`) is no material: it holds what was deleted, such as last year's solutions.
+keeps for itself (`.git`) is no material: it holds what was deleted, such as last year's solutions. Nor is the marker of
+an older version, which comes along where somebody works on the materials in a home.
 """
 
 import hashlib
@@ -11,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-LEFT_OUT = ".git"
+MARKER = ".coursehub-materials"  # the last file of a version in time: whatever changed later is a student's
+LEFT_OUT = (".git", MARKER)
 _DIGITS = 12  # of the hash: 48 bits keep a course's versions apart
 _SHOWN = 5  # problems told one by one
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a device", stat.S_IFCHR: "a device"}
@@ -69,7 +71,7 @@ def _walk(folder: Path, path: str) -> Iterator[Entry]:
     with os.scandir(folder / path) as found:
         names = sorted(entry.name for entry in found)
     for name in names:
-        if name == LEFT_OUT:
+        if name in LEFT_OUT:
             continue
         below = f"{path}/{name}" if path else name
         status = os.lstat(folder / below)

@@ -28,6 +28,7 @@ class Want:
     mountpoint: str
     namespace: str
     release: str
+    homes: str = ""  # where the homes of a roster are mounted
 
     @property
     def node(self) -> str:
@@ -64,8 +65,8 @@ def apply(want: Want) -> dict[str, Any]:
             raise Refused(refusal)
         have = observe(want)
         if have["there"] and not have["running"]:
-            if not os.path.ismount(want.mountpoint):
-                say(f"{want.node} stays stopped until {want.mountpoint} is mounted: students would miss their work")
+            if missing := unmounted(want):
+                say(f"{want.node} stays stopped until {missing[0]} is mounted: students would miss their work")
                 return {"forgotten": []}
             docker.start(want.node)
         if not have["there"] or not is_whole(want.node):  # the cluster's unit makes it, or makes it anew
@@ -79,6 +80,11 @@ def apply(want: Want) -> dict[str, Any]:
             say(f"the last change of release {want.release} was interrupted: forgetting {secret}, to begin it anew")
             run([*docker.kubectl(want.node), "-n", want.namespace, "delete", secret])
         return {"forgotten": pending}
+
+
+def unmounted(want: Want) -> list[str]:
+    """What a node must see when it starts, and is not mounted: Kubernetes would make plain folders in its place."""
+    return [path for path in (want.mountpoint, want.homes) if path and not os.path.ismount(path)]
 
 
 def remove(want: Want) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def run(argv: Argv, *, stdin: str = "") -> str:
         input=stdin,
         capture_output=True,
         text=True,
+        errors="surrogateescape",  # names of files are bytes, and not all of them are text
         env=environment(),
         check=False,
         close_fds=False,  # a lock that is held stays so until the command ends, even if we are killed before

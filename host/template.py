@@ -3,8 +3,9 @@
     <pool>/<dataset>/template             filled anew for each version; what stays the same is not written again
     <pool>/<dataset>/template@<version>   the version; it never changes, and is never made again
 
-The snapshot is the last step, and is made only once the filled dataset was read back and is what it is to be: before
-it, a run may be killed anywhere, and the next one puts right whatever is there. Nothing is ever destroyed.
+The last file that is written tells a student's server by its date what came with the materials: deleting that frees
+nothing. The snapshot is the last step, and is made only once the filled dataset was read back and is what it is to be:
+before it, a run may be killed anywhere, and the next one puts right whatever is there. Nothing is ever destroyed.
 """
 
 import os
@@ -19,7 +20,7 @@ from typing import Any
 
 from host import git
 from host.lock import locked
-from host.materials import LEFT_OUT, Materials, survey, walk
+from host.materials import LEFT_OUT, MARKER, Materials, survey, walk
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
 
 COMMIT = "coursehub:commit"  # the property of a version that came from git
@@ -29,6 +30,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _FOLDER = re.compile(r"(/|(\.\./)*)[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
 _FOLDER_MODE = 0o755
 _FILE_MODES = (0o644, 0o755)
+_MARKER_MODE = 0o444
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Source:
     folder: str = ""  # relative to where the unit runs, or absolute; the version is the digest of what is in it
     git: str = ""
     revision: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.folder or self.git)
 
     def __str__(self) -> str:
         return self.folder or (f"{self.git} at {self.revision}" if self.git else "nothing")
@@ -68,6 +73,11 @@ class Want:
     def snapshot(self) -> str:
         """The version's full name."""
         return f"{self.path}@{self.version}"
+
+    @property
+    def marker(self) -> Path:
+        """The file that says where the materials end and a student's work begins."""
+        return Path("/", self.path, MARKER)
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class Facts:
     versions: Mapping[str, Version] = field(default_factory=dict)
     live: Materials | None = None  # what is in the dataset now; None: not mounted, or not looked at
     handed_over: bool = False  # all that is in it has the students' owner and modes
+    marked: bool = False  # the marker is there, and is the wanted version's
 
 
 def parse(given: dict[str, Any]) -> Want:
@@ -164,6 +175,8 @@ def steps(want: Want, have: Facts, filling: Filling) -> list[Argv]:
         return [["zfs", "mount", want.path]]
     if have.live is None or have.live != filling.materials or not have.handed_over:
         return [_fill(want, filling)]
+    if want.source and not have.marked:
+        return [_mark(want)]
     commit = ["-o", f"{COMMIT}={filling.commit}"] if filling.commit else []
     return [["zfs", "snapshot", *commit, want.snapshot]]
 
@@ -178,10 +191,16 @@ def _fill(want: Want, filling: Filling) -> Argv:
         *("rsync", "--recursive", "--links", "--perms", "--owner", "--group", "--checksum"),
         # Blocks that stay the same stay shared with the versions before, also within a large file.
         *("--inplace", "--no-whole-file"),
-        *("--delete", "--delete-excluded", f"--exclude={LEFT_OUT}"),
+        *("--delete", "--delete-excluded", *(f"--exclude={name}" for name in LEFT_OUT)),
         *(f"--chown={want.uid}:{want.gid}", "--chmod=D0755,Fa-s,Fu=rwX,Fgo=rX"),
         *("--", f"{filling.folder}/", f"/{want.path}/"),
     ]
+
+
+def _mark(want: Want) -> Argv:
+    """Write the marker anew; filling takes away the one before. What it holds comes by stdin."""
+    who = (f"--owner={want.uid}", f"--group={want.gid}", f"--mode={_MARKER_MODE:04o}")
+    return ["install", "--no-target-directory", *who, "/dev/stdin", str(want.marker)]
 
 
 def facts(want: Want, *, look: bool = True) -> Facts:
@@ -208,6 +227,7 @@ def facts(want: Want, *, look: bool = True) -> Facts:
         versions=versions,
         live=survey(folder) if look else None,
         handed_over=look and _handed_over(want, folder),
+        marked=look and _marked(want),
     )
 
 
@@ -246,6 +266,19 @@ def _handed_over(want: Want, folder: Path) -> bool:
     return True
 
 
+def _marked(want: Want) -> bool:
+    try:
+        status, content = want.marker.lstat(), want.marker.read_bytes()
+    except OSError:
+        return False
+    ours = (stat.S_IFREG | _MARKER_MODE, want.uid, want.gid, _marker(want).encode())
+    return (status.st_mode, status.st_uid, status.st_gid, content) == ours
+
+
+def _marker(want: Want) -> str:
+    return f"{want.version}\n"
+
+
 def observe(want: Want) -> dict[str, Any]:
     """The versions that are there, and whether the wanted one is. Reads no materials, asks no git server."""
     have = facts(want, look=False) if which("zfs") else Facts()
@@ -266,8 +299,12 @@ def apply(want: Want) -> dict[str, Any]:
         have = facts(want, look=False)
         if want.version not in have.versions:
             with filled(want) as filling:
-                have = converge(want, filling, lambda: facts(want), run_as_root)
+                have = converge(want, filling, lambda: facts(want), lambda argv: _run(want, argv))
         return {"version": want.version, "commit": have.versions[want.version].commit}
+
+
+def _run(want: Want, argv: Argv) -> None:
+    run_as_root(argv, stdin=_marker(want) if argv == _mark(want) else "")
 
 
 def converge(want: Want, filling: Filling, read: Callable[[], Facts], do: Callable[[Argv], object]) -> Facts:
@@ -351,4 +388,6 @@ def _in_words(want: Want, filling: Filling, argv: Argv) -> str:
     if argv[0] == "rsync":
         what = filling.materials
         return f"filling the template from {want.source}: {what.files:,} files, {what.size:,} bytes"
+    if argv[0] == "install":
+        return f"marking where the materials end: {want.marker}"
     return f"making version {want.version} of the template" if argv[1] == "snapshot" else f"{argv[1]} {argv[-1]}"

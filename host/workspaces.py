@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from host.before import noted_before
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
 
-# zfs-fuse mounts 999 datasets at most, and then fails without a word; the pool's other datasets need some of them.
-FUSE_HOMES = 950
+# zfs-fuse mounts 999 datasets at most, of all courses together, and then fails without a word. Some are to spare, for
+# looking at snapshots.
+FUSE_MOUNTS = 990
 _BATCH = 200  # folders for one mkdir or chown: far below what an argument list may hold
 _PROGRESS = 50  # homes between two lines of progress
 _LONGEST = 255  # bytes of a dataset's full name
@@ -29,7 +31,9 @@ _NEARLY_FULL = 0.8  # of the budget
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SIZES = ("used", "referenced", "usedbydataset", "usedbysnapshots")
-_PROPERTIES = ("type", "mounted", "mountpoint", "readonly", "quota", "origin", *_SIZES)
+# What a home has besides. Each of these, set by hand, would keep a home from being mounted, or take room from others.
+_AS_MADE = {"canmount": "on", "refquota": "none", "reservation": "none", "refreservation": "none"}
+_PROPERTIES = ("type", "mounted", "mountpoint", "readonly", "quota", "origin", *_AS_MADE, *_SIZES)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Want:
     budgets: Mapping[str, int]  # bytes each student of the roster may write
     uid: int
     gid: int
+    count_snapshots: bool = False  # when observing: each home's; with very many it takes long
 
     @property
     def course(self) -> str:
@@ -100,6 +105,7 @@ class Dataset:
     shared: int = 0  # with the template
     by_snapshots: int = 0  # part of `used` that is in snapshots alone
     origin: str = ""
+    by_hand: tuple[str, ...] = ()  # properties that are not as a home's are made
 
     @property
     def version(self) -> str:
@@ -123,6 +129,8 @@ class Facts:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)  # the course's, by full name
     snapshots: frozenset[str] = frozenset()
     folders: Mapping[str, Folder] = field(default_factory=dict)  # by the name of the home
+    made: frozenset[str] = frozenset()  # students of the roster who had a home when the last run ended
+    other_mounts: int = 0  # of zfs-fuse, and no home of this course
 
 
 def parse(given: dict[str, Any]) -> Want:
@@ -181,6 +189,7 @@ def problems(want: Want, have: Facts) -> list[str]:
         return [f"{want.homes} is not mounted, but there are files in the folder /{want.homes}: move them away first"]
     return [
         *_too_many(want, have),
+        *_lost(want, have),
         *_elsewhere(want, have),
         *(
             f"{want.home(student)} is not mounted, but files lie in the folder /{want.home(student)}:"
@@ -189,7 +198,7 @@ def problems(want: Want, have: Facts) -> list[str]:
             if student in have.folders and have.folders[student].astray
         ),
         *(
-            f"{student} already holds {home.used:,} bytes, more than the budget of {budget:,}:"
+            f"{student} already holds {home.used:,} bytes{_in_snapshots(home)}, more than the budget of {budget:,}:"
             " raise the budget, or let the student delete something first"
             for student, budget, home in _there(want, have)
             if home.quota != budget and budget < home.used
@@ -197,15 +206,34 @@ def problems(want: Want, have: Facts) -> list[str]:
     ]
 
 
+def _in_snapshots(home: Dataset) -> str:
+    held = f", {home.by_snapshots:,} of them in snapshots, where deleting frees them only once the snapshots go"
+    return held if home.by_snapshots else ""
+
+
 def _too_many(want: Want, have: Facts) -> list[str]:
     retained = left(want, have)
     number = len(want.budgets) + len(retained)
-    if have.openzfs or number <= FUSE_HOMES:
+    mounted = sum(home.mounted for _, _, home in _there(want, have))
+    if have.openzfs or mounted == len(want.budgets) or number + have.other_mounts <= FUSE_MOUNTS:
+        return []
+    purge = ", or purge the homes of those who left (`./coursehub purge student NAME`)" if retained else ""
+    return [
+        f"{number:,} homes ({len(want.budgets):,} students, {len(retained):,} who left) and {have.other_mounts:,} other"
+        f" datasets of this server are more than the {FUSE_MOUNTS} that zfs-fuse can mount: use OpenZFS, which has no"
+        " such limit (`apt-get install zfsutils-linux`, and zfs-dkms where the kernel has no ZFS module)" + purge
+    ]
+
+
+def _lost(want: Want, have: Facts) -> list[str]:
+    """An empty home in the place of one that was there would hide that work is missing."""
+    gone = [student for student in want.budgets if student in have.made and want.home(student) not in have.datasets]
+    if not gone:
         return []
     return [
-        f"{number:,} homes ({len(want.budgets):,} students, {len(retained):,} who left) are more than the"
-        f" {FUSE_HOMES} that zfs-fuse can mount: use OpenZFS on this server (`apt-get install zfsutils-linux`), which"
-        " has no such limit"
+        f"homes that were there are not any more: {_some(gone)}. `zfs list -r {want.pool}` shows whether they have"
+        " other names now, `zfs rename` brings them back; else an archive may have them. To begin with empty ones on"
+        " purpose, take them out of the roster, `make up`, and put them back"
     ]
 
 
@@ -275,6 +303,8 @@ def _property_steps(want: Want, have: Facts) -> Iterator[Argv]:
             yield ["zfs", "set", f"quota={budget}", want.home(student)]
         if home.readonly:
             yield ["zfs", "set", "readonly=off", want.home(student)]
+        for key in home.by_hand:
+            yield ["zfs", "set", f"{key}={_AS_MADE[key]}", want.home(student)]
     for student in left(want, have):
         if not have.datasets[want.home(student)].readonly:
             yield ["zfs", "set", "readonly=on", want.home(student)]
@@ -315,36 +345,55 @@ def facts(want: Want) -> Facts:
     """
     if which("zfs") is None:
         raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
-    datasets, snapshots = _datasets(want)
+    openzfs = succeeds(["zfs", "version"])
+    datasets, snapshots = read_table(_table(want), openzfs=openzfs)
     return Facts(
-        openzfs=succeeds(["zfs", "version"]),
+        openzfs=openzfs,
         datasets=datasets,
         snapshots=snapshots,
         folders=_folders(Path("/", want.homes)),
+        made=frozenset(noted_before().get("students", ())),
+        other_mounts=other_mounts(Path("/proc/self/mountinfo").read_text(errors="surrogateescape"), want.homes),
     )
 
 
-def _datasets(want: Want) -> tuple[dict[str, Dataset], frozenset[str]]:
+def _table(want: Want) -> str:
     # A depth of 2 reaches homes and the template's versions, but no snapshots of homes, which may be very many.
     ask = ["zfs", "get", "-Hp", "-d", "2", "-o", "name,property,value,source", ",".join(_PROPERTIES), want.course]
     try:
-        table = run_as_root(ask)
+        return run_as_root(ask)
     except CommandFailed as error:
         if "does not exist" in error.stderr:
-            return {}, frozenset()
+            return ""
         raise
+
+
+def read_table(table: str, *, openzfs: bool) -> tuple[dict[str, Dataset], frozenset[str]]:
+    """Datasets and snapshots of a course, by full name, from what `zfs get -Hp` prints."""
     found: dict[str, dict[str, str]] = {}
     for row in table.splitlines():
         name, key, value, source = row.split("\t")
-        found.setdefault(name, {})[key] = _stored(value, source)
+        found.setdefault(name, {})[key] = value if openzfs else _stored(value, source)
     datasets = {name: _dataset(values) for name, values in found.items() if values["type"] == "filesystem"}
     return datasets, frozenset(name for name, values in found.items() if values["type"] == "snapshot")
 
 
-def _stored(value: str, source: str) -> str:
-    """The value of a property. `temporary` says that the mount shows another one than the dataset has.
+def other_mounts(mountinfo: str, homes: str) -> int:
+    """How many datasets zfs-fuse has mounted but those below `homes`: proc(5), mountinfo."""
+    found = set()
+    for line in mountinfo.splitlines():
+        fields = line.split(" ")
+        kind, source = fields[fields.index("-") + 1 :][:2]
+        if kind == "fuse.zfs" and not source.startswith(f"{homes}/"):
+            found.add(source)
+    return len(found)
 
-    zfs-fuse mounts everything as `rw` and refuses the writes itself: read-only is printed as `off`, `temporary`.
+
+def _stored(value: str, source: str) -> str:
+    """The value of a property with zfs-fuse. `temporary` says that the mount shows another one than the dataset has.
+
+    It mounts everything as `rw` and refuses the writes itself: read-only is printed as `off`, `temporary`. With OpenZFS
+    what the mount shows is what holds.
     """
     return {"on": "off", "off": "on"}.get(value, value) if source == "temporary" else value
 
@@ -359,6 +408,7 @@ def _dataset(values: Mapping[str, str]) -> Dataset:
         shared=int(values["referenced"]) - int(values["usedbydataset"]),
         by_snapshots=int(values["usedbysnapshots"]),
         origin="" if values["origin"] == "-" else values["origin"],
+        by_hand=tuple(key for key, value in _AS_MADE.items() if values[key] not in (value, "0")),
     )
 
 
@@ -381,9 +431,14 @@ def observe(want: Want) -> dict[str, Any]:
     Of each home, also of those who left: what an admin's table needs.
     """
     have = facts(want) if which("zfs") else Facts(openzfs=True)
+    there = want.homes in have.datasets
+    return seen(want, have, _snapshot_counts(want) if there and want.count_snapshots else None)
+
+
+def seen(want: Want, have: Facts, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """What `observe` says of these facts; `counts` is how many snapshots each home has."""
     gone = left(want, have)
     homes = {name: have.datasets[want.home(name)] for name in (*(s for s, _, _ in _there(want, have)), *gone)}
-    counts = _snapshot_counts(want) if homes else {}
     return {
         "homes": {
             name: {
@@ -391,7 +446,7 @@ def observe(want: Want) -> dict[str, Any]:
                 "used": home.used,
                 "shared": home.shared,
                 "bySnapshots": home.by_snapshots,
-                "snapshots": counts.get(want.home(name), 0),
+                **({} if counts is None else {"snapshots": counts.get(want.home(name), 0)}),
                 "template": home.version,
                 "mounted": home.mounted,
                 "readonly": home.readonly,
@@ -433,7 +488,7 @@ def apply(want: Want) -> dict[str, Any]:
             run_as_root(["zfs", "set", "readonly=on", want.homes])
             have = facts(want)
         have = converge(want, have, lambda: facts(want), run_as_root)
-        return {"homes": len(want.budgets), "left": left(want, have), "template": want.version}
+        return {"students": sorted(want.budgets), "left": left(want, have), "template": want.version}
 
 
 def _lowers(want: Want, have: Facts) -> bool:
@@ -509,6 +564,8 @@ def _in_words(want: Want, have: Facts, todo: Iterable[Argv]) -> Iterator[str]:
                 groups.setdefault("refusing writes beside the homes", []).append(want.homes)
             case ["zfs", "set", "readonly=off"] if argv[-1] != want.homes:
                 groups.setdefault("back in the roster, writable again", []).append(name)
+            case ["zfs", "set", setting] if setting.partition("=")[0] in _AS_MADE:
+                groups.setdefault(f"putting {setting} right, which somebody changed", []).append(name)
             case ["zfs", "create", *_]:
                 groups.setdefault("creating", []).append(argv[-1])
             case ["chown", *_]:

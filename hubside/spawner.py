@@ -1,4 +1,4 @@
-"""Starts that Kubernetes refuses, in words for students instead of its raw answer."""
+"""What a student's server is told of its home, and why Kubernetes refuses a start, in words instead of its answer."""
 
 import json
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from jupyterhub.utils import maybe_future
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner import KubeSpawner
+from traitlets import Dict
 
 from hubside.refusal import NO_PLACE, Refusal
 
@@ -21,6 +22,15 @@ _WORDS = (
 
 class CourseSpawner(KubeSpawner):  # type: ignore[misc] # it has no types
     """KubeSpawner with answers that people understand. `_start` is private there: a test holds it in place."""
+
+    # Of ZFS a server sees what is free, but not the budget: what snapshots hold is missing in the size of the file
+    # system, and the template's files are added to it.
+    budgets = Dict(help="how many bytes each may write to the home, by name, as text").tag(config=True)
+
+    def get_env(self) -> Any:
+        """The server's environment, with the home's budget in bytes as HOME_BUDGET where there is one."""
+        budget = self.budgets.get(self.user.name)
+        return {**super().get_env(), **({"HOME_BUDGET": budget} if budget else {})}
 
     async def _start(self) -> Any:
         try:

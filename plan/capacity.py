@@ -151,18 +151,18 @@ def fitted(course: Course, server: Server) -> Course:
     if faults:
         raise WrongConfiguration(faults)
     cluster = course.cluster.model_copy(update={"memory": course.cluster.memory or default_memory(server)})
-    wanted = course.hub.active_servers or len(course.homes.roster) or _MOST_PODS
+    wanted = course.hub.active_servers or len(course.participants) or _MOST_PODS
     hub = course.hub.model_copy(update={"active_servers": min(wanted, room(course, server).seats)})
     return course.model_copy(update={"cluster": cluster, "hub": hub})
 
 
 def warning(course: Course) -> str:
     """What a teacher should know of a fitted course before the first lesson; empty if everybody has a place."""
-    seats, students = course.hub.active_servers or 0, len(course.homes.roster)
+    seats, students = course.hub.active_servers or 0, len(course.participants)
     if seats >= students:
         return ""
     return (
-        f"{seats} of the roster's {students} can work at the same time, the others are asked to come back later:"
+        f"{seats} of the {students} who have a home can work at the same time, the others are asked to come back later:"
         " a lower hub.student.memory.guarantee or hub.student.cpu.guarantee makes room for more"
     )
 

@@ -17,15 +17,19 @@ def workspaces_spec(course: Course, version: str) -> dict[str, Any]:
 
     New ones are clones of `version` of the template.
     """
-    homes = course.homes
     return {
         "pool": course.storage.pool,
         "dataset": course.storage.dataset,
         "template": {"version": version},
-        "students": [{"name": entry.name, "budget": int(entry.budget or homes.budget)} for entry in course.members],
+        "students": [{"name": name, "budget": budget} for name, budget in budgets(course).items()],
         "uid": UID,
         "gid": GID,
     }
+
+
+def budgets(course: Course) -> dict[str, int]:
+    """How many bytes each who has a home of the roster's may write."""
+    return {entry.name: int(entry.budget or course.homes.budget) for entry in course.members}
 
 
 def allowed_users(course: Course) -> list[str]:

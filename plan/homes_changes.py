@@ -1,6 +1,5 @@
 """What an `up` would change about the homes, in sentences: from what is wanted and what was seen on the server."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -72,8 +71,12 @@ def _template(want: Wanted, seen: Seen) -> Iterator[str]:
         return
     yield f"template: version {want.version} will be made from {want.origin}; homes made from now on begin with it"
     if seen.homes:
-        counted = Counter(home.version for home in seen.homes.values()).most_common()
-        yield f"homes that are there keep their version: {', '.join(f'{name}: {_students(n)}' for name, n in counted)}"
+        keepers: dict[str, list[str]] = {}
+        for name, home in seen.homes.items():
+            keepers.setdefault(home.version, []).append(name)
+        ordered = sorted(keepers.items(), key=lambda one: -len(one[1]))
+        told = "; ".join(f"{version}: {_students(len(names))} ({_some(names)})" for version, names in ordered)
+        yield f"homes that are there keep their version: {told}"
 
 
 def _people(want: Wanted, seen: Seen) -> Iterator[str]:

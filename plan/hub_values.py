@@ -8,7 +8,7 @@ from config.course import Course
 from config.login import Lti13, OAuth
 from config.types import Size
 from plan.capacity import HUB, HUB_CLASS, PROXY, STUDENT_CLASS, Pod, Starts
-from plan.homes import HOMES, admin_users, allowed_users
+from plan.homes import HOMES, admin_users, allowed_users, budgets
 from plan.hubside import hubside_values
 from plan.lab import lab_mount, lab_volume
 from plan.parts import Parts
@@ -93,6 +93,9 @@ def _hub(course: Course, parts: Parts, starts: Starts) -> Values:
                     "seccompProfile": {"type": "RuntimeDefault"},
                 },
             },
+            # As text: Helm would write a large number as 2.147483648e+09. In the environment there is no room for a
+            # roster of thousands: one variable holds 128 KiB.
+            "CourseSpawner": {"budgets": {name: str(budget) for name, budget in budgets(course).items()}},
         },
         "db": {"type": "sqlite-pvc", "pvc": {"storage": str(DATABASE.size), "storageClassName": STATIC_CLASS}},
         # The counter is the whole hub's: one student whose server keeps failing would restart it for everybody.

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from config.course import Course, Storage
 from plan.capacity import EVICTION
-from plan.homes import workspaces_spec
+from plan.homes import HOMES, workspaces_spec
 from plan.hub_values import NAMESPACE, RELEASE
 from plan.keep import schedule_spec
 from plan.kind_config import kind_config
@@ -55,9 +55,11 @@ def cluster_spec(course: Course) -> dict[str, Any]:
 
 def node_spec(course: Course) -> dict[str, Any]:
     """The specification of the host unit `node`."""
+    folder = mountpoint(course.storage)
     return {
         "cluster": course.cluster_name,
-        "mountpoint": mountpoint(course.storage),
+        "mountpoint": folder,
+        "homes": f"{folder}/{HOMES.folder}" if course.homes.mode == "roster" else "",
         "namespace": NAMESPACE,
         "release": RELEASE,
     }

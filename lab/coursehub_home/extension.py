@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from coursehub_home.space import report
+from coursehub_home.space import BUDGET, report
 
 
 class HomeHandler(APIHandler):
@@ -21,7 +22,8 @@ class HomeHandler(APIHandler):
     @web.authenticated
     async def get(self) -> None:
         """Look at the home, beside the event loop: the walk may take a while."""
-        self.finish(json.dumps(await asyncio.to_thread(report, Path.home())))
+        budget = int(os.environ.get(BUDGET, 0))
+        self.finish(json.dumps(await asyncio.to_thread(report, Path.home(), budget)))
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

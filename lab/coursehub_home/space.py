@@ -4,10 +4,12 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+BUDGET = "HOME_BUDGET"  # in the environment, in bytes: what the hub knows of the home's budget
+MARKER = ".coursehub-materials"  # the last file that the course's materials came with
 NEARLY_FULL = 0.8
 _PROBE_BYTES = 1 << 18  # as in the start of the server
 _SHOWN = 5
@@ -22,17 +24,32 @@ class File(NamedTuple):
     folder: PurePath
     name: str
     bytes: int
+    changed: int = 0  # when it, or its name, owner or mode, changed last: nanoseconds since 1970
 
 
-def report(home: Path) -> dict[str, Any]:
-    """The home's space in bytes, as `df` would say, whether anything can still be written, and when nearly full, why.
+class Found(NamedTuple):
+    """What a walk through a home found, and whether it saw everything."""
 
-    `own` is false where the home is a folder of a disk that others use too: the figures are then that disk's.
+    files: list[File]
+    complete: bool
+
+
+def report(home: Path, given: int = 0) -> dict[str, Any]:
+    """The home's space in bytes, whether anything can still be written, and when nearly full, why.
+
+    `given` is the budget as the hub knew it when the server started; 0: there is none. `held` is what counts as used
+    and is in none of the student's files; None where that cannot be told. `own` is false where the home is a folder of
+    a disk that others use too: the figures are then that disk's.
     """
     disk = os.statvfs(home)
-    budget, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
+    free = disk.f_bavail * disk.f_frsize
+    # With more free than that, the budget was raised since. The size of the file system has to do then: of a home in
+    # ZFS that is the budget and the materials, which are shared with others, less what snapshots hold.
+    known = given >= free and given > 0
+    budget = given if known else disk.f_blocks * disk.f_frsize
     used = budget - free
     nearly_full = used >= budget * NEARLY_FULL
+    found = students_own(files(home, _ENTRIES, _SECONDS)) if nearly_full else Found([], complete=False)
     return {
         "used": used,
         "budget": budget,
@@ -41,7 +58,8 @@ def report(home: Path) -> dict[str, Any]:
         # Tried, not computed: what the file system counts as free may be neither free nor up to date.
         "full": nearly_full and not has_room(home),
         "nearlyFull": nearly_full,
-        "largest": largest(files(home, _ENTRIES, _SECONDS)) if nearly_full else [],
+        "held": max(0, used - sum(file.bytes for file in found.files)) if known and found.complete else None,
+        "largest": largest(found.files),
     }
 
 
@@ -61,7 +79,7 @@ def is_own(home: str, mountinfo: str) -> bool:
     return roots.get(home) == "/"
 
 
-def files(home: Path, entries: int, seconds: float) -> Iterator[File]:
+def files(home: Path, entries: int, seconds: float) -> Found:
     """The files below a home; those near the top come first.
 
     Ends after so many entries or seconds. Follows no symbolic link and stays on the home's own file system.
@@ -69,27 +87,41 @@ def files(home: Path, entries: int, seconds: float) -> Iterator[File]:
     until = time.monotonic() + seconds
     device = home.stat().st_dev
     folders = deque([_HOME])
+    seen: list[File] = []
+    complete = True
     while folders:
         folder = folders.popleft()
         try:
             found = list(os.scandir(home / folder))
         except OSError:  # gone meanwhile, or not to be read
+            complete = False
             continue
         for entry in found:
             entries -= 1
             if entries < 0 or time.monotonic() > until:
-                return
+                return Found(seen, complete=False)
             try:
                 stat = entry.stat(follow_symlinks=False)
             except OSError:
+                complete = False
                 continue
             if entry.is_dir(follow_symlinks=False) and stat.st_dev == device:
                 folders.append(folder / entry.name)
             elif entry.is_file(follow_symlinks=False):
-                yield File(folder, entry.name, stat.st_blocks * 512)
+                seen.append(File(folder, entry.name, stat.st_blocks * 512, stat.st_ctime_ns))
+    return Found(seen, complete)
 
 
-def largest(found: Iterator[File]) -> list[dict[str, Any]]:
+def students_own(found: Found) -> Found:
+    """Without the files that came with the materials: the budget does not count them, and deleting them frees nothing.
+
+    The marker was written after them. What changed later is the student's. Without a marker all is.
+    """
+    came = next((file.changed for file in found.files if (file.folder, file.name) == (_HOME, MARKER)), None)
+    return found if came is None else Found([file for file in found.files if file.changed > came], found.complete)
+
+
+def largest(found: Iterable[File]) -> list[dict[str, Any]]:
     """What to delete first: the largest files, and folders of many smaller ones.
 
     Below the first level, what is less than a twentieth of all is not named by itself and counts for its folder. No
@@ -101,7 +133,7 @@ def largest(found: Iterator[File]) -> list[dict[str, Any]]:
     folders = {file.folder for file in every}
     rest = {above: 0 for folder in folders for above in (folder, *folder.parents)}
     named = []
-    for folder, name, size in every:
+    for folder, name, size, _ in every:
         if size >= least or folder == _HOME:
             named.append((size, str(folder / name)))
         else:

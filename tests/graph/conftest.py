@@ -20,7 +20,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     """Says what the units of template and homes find; without being told, there is nothing yet."""
 
     def finds(found: Found) -> None:
-        monkeypatch.setattr("components.workspaces.observe", lambda unit, spec: found[unit])
+        monkeypatch.setattr("components.workspaces.observe", lambda unit, spec, resource="": found[unit])
 
     monkeypatch.setattr("components.server.this_server", lambda: Machine(cores=8, memory=32 << 30))
     finds(NOTHING)

@@ -273,6 +273,7 @@ def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]
     def check(graph: dict[str, Registered]) -> None:
         assert "dataset-zfs" in graph["homes-template"].needs
         assert "homes-template" in graph["homes-workspaces"].needs
+        assert "homes-workspaces" in graph["cluster-kind"].needs
         assert {"homes-workspaces", "hub-homes-volume", "hub-homes-claim"} <= graph["hub-release"].needs
         assert graph["hub-homes-claim"].inputs["spec"]["volumeName"] == "homes"
 

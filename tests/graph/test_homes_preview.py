@@ -70,7 +70,7 @@ def test_a_new_version_is_said_with_who_has_which(caplog: pytest.LogCaptureFixtu
     server(course_of("ada", "bob"))
     made, who = told(caplog, config("ada", "bob", git="https://example.org/course", revision="v1.0"))
     assert "will be made from https://example.org/course at v1.0" in made
-    assert who == "homes that are there keep their version: initial: 2 students"
+    assert who == "homes that are there keep their version: initial: 2 students (ada, bob)"
 
 
 def test_a_server_without_zfs_or_pool_is_told_what_will_be_made(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently, unmounted
 from plan.homes_changes import Seen, Wanted, changes, refusals
 from tests.host.conftest import Unit, of_folder, zfs
 
@@ -94,7 +96,7 @@ def version_of(template: Unit, materials: Path, size: int) -> str:
 
 
 def test_every_student_gets_a_mounted_clone_with_the_budget(homes: Unit) -> None:
-    assert applied(homes) == {"homes": 2, "left": [], "template": "v1"}
+    assert applied(homes) == {"students": ["ada", "bob"], "left": [], "template": "v1"}
     for student in ("ada", "bob"):
         assert os.path.ismount(folder(homes, student))
         assert value(homes, "origin", f"homes/{student}") == f"{course(homes)}/template@v1"
@@ -210,7 +212,9 @@ def test_what_an_admins_table_needs_is_observed(homes: Unit, template: Unit, tmp
     (folder(homes, "ada") / "kept").unlink()
     fill(folder(homes, "ada") / "more", 4 * MIB)
     applied(homes, template={"version": version}, students=roster("ada", budget=10 * MIB))
-    seen = observed(homes, template={"version": version}, students=roster("ada", "cleo", budget=10 * MIB))
+    asked = {"template": {"version": version}, "students": roster("ada", "cleo", budget=10 * MIB)}
+    assert "snapshots" not in observed(homes, **asked)["homes"]["ada"], "counted only where somebody asks"
+    seen = observed(homes, **asked, count_snapshots=True)
     ada, bob = seen["homes"]["ada"], seen["homes"]["bob"]
     assert 9 * MIB <= ada["used"] <= 9.4 * MIB
     assert 5 * MIB <= ada["bySnapshots"] <= 5.2 * MIB
@@ -226,7 +230,7 @@ def test_what_an_admins_table_needs_is_observed(homes: Unit, template: Unit, tmp
 def test_who_leaves_keeps_the_work_read_only_and_can_come_back(homes: Unit) -> None:
     applied(homes)
     (folder(homes, "bob") / "work.txt").write_text("mine")
-    assert applied(homes, students=roster("ada")) == {"homes": 1, "left": ["bob"], "template": "v1"}
+    assert applied(homes, students=roster("ada")) == {"students": ["ada"], "left": ["bob"], "template": "v1"}
     assert (folder(homes, "bob") / "work.txt").read_text() == "mine"
     with pytest.raises(OSError, match="Read-only file system"):
         (folder(homes, "bob") / "more.txt").write_text("no")
@@ -247,6 +251,65 @@ def test_budgets_below_what_is_used_are_refused_together_with_the_figures(homes:
         assert value(homes, "quota", f"homes/{student}") == str(64 * MIB)
     assert "more than the budget of 4,194,304" in done.stderr
     assert not folder(homes, "cleo").exists(), "nothing was changed"
+
+
+def test_what_snapshots_hold_is_said_where_a_budget_is_too_low(homes: Unit) -> None:
+    applied(homes)
+    fill(folder(homes, "ada") / "big", 8 * MIB)
+    zfs("zfs", "snapshot", f"{course(homes)}/homes/ada@monday")
+    (folder(homes, "ada") / "big").unlink()
+    done = homes("apply", students=[*roster("ada", budget=4 * MIB), *roster("bob")])
+    assert done.returncode == 3
+    assert re.search(r"ada already holds 8,\d{3},\d{3} bytes, 8,\d{3},\d{3} of them in snapshots", done.stderr)
+
+
+def test_a_home_that_was_there_is_never_replaced_by_an_empty_one(
+    homes: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COURSEHUB_MARKER", str(tmp_path / "marker.json"))
+    monkeypatch.setenv("COURSEHUB_REVISION", "{}")
+    home, away = f"{course(homes)}/homes/ada", f"{course(homes)}/away"
+
+    def rename(source: str, target: str) -> None:
+        unmounted(source)
+        patiently(["zfs", "rename", source, target])
+
+    applied(homes)
+    (folder(homes, "ada") / "work.txt").write_text("mine")
+    rename(home, away)
+    done = homes("apply")
+    assert done.returncode == 3
+    assert "not any more: ada" in done.stderr
+    assert "not any more: ada" in observed(homes)["problems"][0], "a preview says so too"
+    rename(away, home)
+    applied(homes)
+    assert (folder(homes, "ada") / "work.txt").read_text() == "mine"
+    rename(home, away)
+    applied(homes, students=roster("bob"))
+    applied(homes)
+    assert list(folder(homes, "ada").iterdir()) == [], "begun anew on purpose"
+
+
+def test_what_somebody_set_by_hand_is_put_right(homes: Unit) -> None:
+    applied(homes)
+    zfs("zfs", "set", f"refquota={MIB}", f"{course(homes)}/homes/ada")
+    zfs("zfs", "set", "canmount=noauto", f"{course(homes)}/homes/bob")
+    assert len(observed(homes)["drift"]) == 2
+    applied(homes)
+    assert value(homes, "refquota", "homes/ada") in ("0", "none")
+    assert value(homes, "canmount", "homes/bob") == "on"
+    assert homes("apply").stderr == ""
+
+
+def test_a_name_that_is_no_text_ends_no_run_in_an_error_of_ours(homes: Unit) -> None:
+    applied(homes)
+    zfs("zfs", "unmount", f"{course(homes)}/homes/ada")
+    zfs("zfs", "set", "readonly=off", f"{course(homes)}/homes")
+    (folder(homes, "ada") / os.fsdecode(b"J\xfcrgen")).touch()
+    done = homes("apply")
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert "move them away first" in done.stderr
+    assert observed(homes)["problems"]
 
 
 def test_what_was_just_deleted_counts_at_once_for_a_lower_budget(homes: Unit) -> None:
@@ -300,28 +363,36 @@ def test_progress_is_told(homes: Unit) -> None:
 
 
 def test_killed_anywhere_the_next_apply_finishes_the_work_and_nothing_is_lost(homes: Unit) -> None:
-    """Twenty kills at random moments of an apply for 200 students; a round of work is written in between."""
+    """Twenty kills of an apply for 200 students, ten of them before the last home is made; students work in between."""
     names = [f"student{n:03}" for n in range(200)]
     many = replace(homes, spec={**homes.spec, "students": roster(*names)})
     moments = random.Random(20261123)
-    killed, written = 0, {}
-    for number in range(20):
+    killed, latest = 0, 0.8  # seconds
+    written: dict[Path, str] = {}
+    while killed < 20:
         process = many.start("apply")
-        time.sleep(moments.uniform(0.05, 0.8))
+        if killed < 10:
+            _wait_for_more_homes(homes, moments.randint(0, 12), process)
+        else:
+            time.sleep(moments.uniform(0.05, latest))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             killed += 1
+        else:
+            latest *= 0.8
         process.wait()
+        if killed <= 10:
+            there = zfs("zfs", "list", "-H", "-o", "name", "-r", course(homes)).split()
+            assert f"{course(homes)}/homes/{names[-1]}" not in there, "this kill came too late"
         for student in names:
-            work = folder(homes, student) / f"work{number}.txt"
+            work = folder(homes, student) / f"work{killed}.txt"
             if os.path.ismount(work.parent) and moments.random() < 0.1:
                 work.write_text(student)
                 written[work] = student
-        if number >= 10:
-            # All homes were made by now: kills are to fall on mounting them again, too.
+        if killed > 10:
+            # Kills are to fall on mounting homes again, too.
             subprocess.run(["zfs", "unmount", f"{course(homes)}/homes"], check=False, capture_output=True)
-    assert killed > 10, "too few applies were slow enough to be killed: the test proves little"
-    assert applied(many)["homes"] == 200
+    assert len(applied(many)["students"]) == 200
     for student in names:
         assert os.path.ismount(folder(homes, student))
         assert folder(homes, student).stat().st_uid == 1000
@@ -332,3 +403,14 @@ def test_killed_anywhere_the_next_apply_finishes_the_work_and_nothing_is_lost(ho
     assert many("apply").stderr == ""
     with pytest.raises(OSError, match="Read-only file system"):
         folder(homes, "astray").mkdir()
+
+
+def _wait_for_more_homes(homes: Unit, number: int, process: subprocess.Popen[str]) -> None:
+    """Until so many more homes are mounted, or the process ends."""
+
+    def mounted() -> int:
+        return Path("/proc/self/mountinfo").read_text().count(f" /{course(homes)}/homes/")
+
+    enough = mounted() + number
+    while mounted() < enough and process.poll() is None:
+        time.sleep(0.002)

@@ -82,6 +82,8 @@ def test_as_many_servers_as_memory_cores_and_pods_allow(server: Server, hub: dic
 
 def test_a_roster_needs_no_more_servers_than_it_has_people() -> None:
     assert fitted(course(students=20), SERVER).hub.active_servers == 21
+    admins = {"authentication": {"adminUsers": ["prof", "dean"]}}
+    assert fitted(course(students=20, hub=admins), SERVER).hub.active_servers == 22, "an admin has a home too"
 
 
 def test_what_was_asked_for_is_what_there_is() -> None:
@@ -167,7 +169,7 @@ def test_a_new_kernel_that_takes_some_memory_changes_nothing() -> None:
 
 
 def test_a_roster_that_does_not_fit_is_a_warning() -> None:
-    assert "8 of the roster's 21" in warning(fitted(course(students=20), Server(2, 24 * GI)))
+    assert "8 of the 21 who have a home" in warning(fitted(course(students=20), Server(2, 24 * GI)))
     assert warning(fitted(course(students=20), SERVER)) == ""
 
 

@@ -98,6 +98,31 @@ def test_no_hostile_student_passes(name: str) -> None:
     assert "homes.roster.1.name" in faults({**SOUND, "homes": homes})
 
 
+@pytest.mark.parametrize("method", [{"adminUsers": ["prof", "{}"]}, {"allowedUsers": ["{}"]}, None])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("\u0430da", "'\u0430' is CYRILLIC SMALL LETTER A; lower-case letters"),
+        ("Ada", "write it in lower case, as JupyterHub does at each login"),
+        ("", "a name is needed"),
+        ("a b", "lower-case letters, digits"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_said_wherever_it_stands(
+    name: str, words: str, method: dict[str, list[str]] | None
+) -> None:
+    homes = SOUND["homes"] if method else {"roster": [*SOUND["homes"]["roster"], {"name": name}]}
+    who = {key: [one.format(name) for one in names] for key, names in (method or {}).items()}
+    (told,) = faults({"homes": homes, "hub": {"authentication": who}}).values()
+    assert words in told
+
+
+def test_who_is_twice_in_a_list_is_told_with_the_entries() -> None:
+    roster = [{"name": name} for name in ("ada", "bob", "cleo", "bob", "ada", "bob")]
+    told = faults({"homes": {"roster": roster}, "hub": {"authentication": {"adminUsers": ["prof"]}}})
+    assert "ada (entries 1 and 5), bob (entries 2 and 4 and 6): once is enough" in told["homes.roster"]
+
+
 @pytest.mark.parametrize("name", ["ada", "s1234567", "1234567", "ada-lovelace", "a" * 63])
 def test_names_and_numbers_of_students_pass(name: str) -> None:
     course = check({**SOUND, "homes": {"roster": [{"name": name, "role": "staff"}]}})

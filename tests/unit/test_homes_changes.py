@@ -51,7 +51,8 @@ def test_a_new_version_is_said_together_with_who_has_which() -> None:
     want = Wanted(dict.fromkeys(homes, 2 * GIB), "77aa", "materials/")
     assert changes(want, replace(SEEN, homes=homes)) == [
         "template: version 77aa will be made from materials/; homes made from now on begin with it",
-        "homes that are there keep their version: initial: 12 students, 3f2a: 3 students",
+        "homes that are there keep their version:"
+        " initial: 12 students (s0, s1, s2, s3, s4 and 7 more); 3f2a: 3 students (s12, s13, s14)",
     ]
 
 

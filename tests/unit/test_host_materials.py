@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host.materials import survey
+from host.materials import MARKER, survey
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ SAME: dict[str, Callable[[Path], object]] = {
     "dates": lambda folder: os.utime(folder / "run.sh", (0, 0)),
     "who may read": lambda folder: (folder / "run.sh").chmod(0o700),
     "git's own": make_repository,
+    "an older version's marker": lambda folder: (folder / "week1" / MARKER).write_text("3f2a\n"),
     "a submodule's": lambda folder: (folder / "week1" / ".git").write_text("gitdir: ../.git"),
 }
 

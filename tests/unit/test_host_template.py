@@ -18,12 +18,22 @@ VERSION = "3f2a00000000"
 WANT = Want("jhub-pool", "userdata", VERSION, Source(folder="materials"), 1000, 100)
 MATERIALS = Materials(VERSION, files=12, size=3400)
 FILLING = Filling(Path("/srv/materials"), MATERIALS)
-FILLED = Facts(course_mounted=True, there=True, mounted=True, mountpoint=f"/{PATH}", live=MATERIALS, handed_over=True)
+FILLED = Facts(
+    course_mounted=True,
+    there=True,
+    mounted=True,
+    mountpoint=f"/{PATH}",
+    live=MATERIALS,
+    handed_over=True,
+    marked=True,
+)
 OTHER = replace(FILLED, live=replace(MATERIALS, digest="0" * 12))
 RSYNC = (
     "rsync --recursive --links --perms --owner --group --checksum --inplace --no-whole-file --delete --delete-excluded"
-    " --exclude=.git --chown=1000:100 --chmod=D0755,Fa-s,Fu=rwX,Fgo=rX -- /srv/materials/ /jhub-pool/userdata/template/"
+    " --exclude=.git --exclude=.coursehub-materials"
+    " --chown=1000:100 --chmod=D0755,Fa-s,Fu=rwX,Fgo=rX -- /srv/materials/ /jhub-pool/userdata/template/"
 )
+MARK = "install --no-target-directory --owner=1000 --group=100 --mode=0444 /dev/stdin"
 
 
 @pytest.mark.parametrize(
@@ -35,6 +45,7 @@ RSYNC = (
         (OTHER, [RSYNC]),
         (replace(FILLED, handed_over=False), [RSYNC]),
         (replace(FILLED, live=replace(MATERIALS, problems=("'x' is a pipe",))), [RSYNC]),
+        (replace(FILLED, marked=False), [f"{MARK} /{PATH}/.coursehub-materials"]),
         (replace(FILLED, versions={"initial": Version(1, 1)}), [f"zfs snapshot {PATH}@{VERSION}"]),
         (replace(OTHER, versions={VERSION: Version(1, 1)}), []),
         (Facts(versions={VERSION: Version(1, 1)}), []),
@@ -42,6 +53,12 @@ RSYNC = (
 )
 def test_only_the_next_missing_thing_is_done(have: Facts, commands: list[str]) -> None:
     assert [" ".join(argv) for argv in steps(WANT, have, FILLING)] == commands
+
+
+def test_a_version_without_materials_has_no_marker() -> None:
+    assert steps(replace(WANT, source=Source()), replace(FILLED, marked=False), FILLING) == [
+        ["zfs", "snapshot", f"{PATH}@{VERSION}"]
+    ]
 
 
 def test_the_commit_is_kept_with_the_version_by_one_command() -> None:
@@ -160,9 +177,12 @@ class Machine:
                 self.have = replace(self.have, mounted=True)
             case ["rsync", *_]:
                 live = replace(MATERIALS, digest="part") if killed else MATERIALS
-                self.have = replace(self.have, live=live, handed_over=not killed)
-            case ["zfs", "snapshot", path] if not killed:
+                self.have = replace(self.have, live=live, handed_over=not killed, marked=False)
+            case ["install", *_]:
                 assert self.have.live == MATERIALS and self.have.handed_over
+                self.have = replace(self.have, marked=not killed)
+            case ["zfs", "snapshot", path] if not killed:
+                assert self.have.live == MATERIALS and self.have.handed_over and self.have.marked
                 self.have = replace(self.have, versions={path.partition("@")[2]: Version(1, 1)})
             case ["zfs", "snapshot", _]:
                 pass
@@ -173,10 +193,10 @@ class Machine:
 
 
 @pytest.mark.parametrize("mountless", [False, True])
-@pytest.mark.parametrize("most", range(4))
+@pytest.mark.parametrize("most", range(5))
 def test_stopped_after_any_command_the_next_run_finishes(most: int, mountless: bool) -> None:
     machine = Machine(most=most, mountless=mountless)
-    if most < (4 if mountless else 3):
+    if most < (5 if mountless else 4):
         with pytest.raises(KeyboardInterrupt):
             converge(WANT, FILLING, machine.read, machine.do)
     machine.most = 99

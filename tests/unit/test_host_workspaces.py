@@ -1,7 +1,7 @@
 """The homes' planner: a table of facts to commands, hostile names, and a simulated `zfs` for rosters of any size."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -9,7 +9,22 @@ from typing import Any
 import pytest
 
 from host.run import BadSpecification, CommandFailed, Refused
-from host.workspaces import Dataset, Facts, Folder, Want, _stored, converge, left, parse, problems, steps, waits_for
+from host.workspaces import (
+    Dataset,
+    Facts,
+    Folder,
+    Want,
+    converge,
+    left,
+    other_mounts,
+    parse,
+    problems,
+    read_table,
+    seen,
+    steps,
+    waits_for,
+)
+from plan.homes_changes import Seen, Wanted, changes
 
 COURSE = "jhub-pool/userdata"
 HOMES = f"{COURSE}/homes"
@@ -80,6 +95,11 @@ CLONE_BOB = f"zfs clone -o quota=8192 -o readonly=off {COURSE}/template@v2 {HOME
         (having("bob", quota=0), [f"zfs set quota=8192 {HOMES}/bob"]),
         (having("bob", mounted=False), [f"zfs mount {HOMES}/bob"]),
         (having("bob", readonly=True), [f"zfs set readonly=off {HOMES}/bob"]),
+        (
+            having("bob", by_hand=("canmount", "refquota"), mounted=False),
+            [f"zfs set {setting} {HOMES}/bob" for setting in ("canmount=on", "refquota=none")]
+            + [f"zfs mount {HOMES}/bob"],
+        ),
         (having("cleo"), [f"zfs set readonly=on {HOMES}/cleo"]),
         (having("cleo", readonly=True, mounted=False, quota=1), []),
         (
@@ -123,6 +143,7 @@ def test_nothing_is_ever_destroyed() -> None:
         (replace(without("homes/bob"), folders={"bob": Folder("0:0", astray=True)}), ["they would be hidden"]),
         (having("bob", mountpoint="/mnt"), [f"zfs set mountpoint=/{HOMES}/bob {HOMES}/bob"]),
         (having("bob", quota=9999, used=9000), ["bob already holds 9,000 bytes, more than the budget of 8,192"]),
+        (having("bob", quota=9999, used=9000, by_snapshots=7000), ["9,000 bytes, 7,000 of them in snapshots, where"]),
         (having("bob", quota=8192, used=8300), []),
     ],
 )
@@ -144,11 +165,44 @@ def test_all_budgets_that_are_too_low_are_told_at_once() -> None:
 
 def test_zfs_fuse_is_refused_more_homes_than_it_can_mount_and_who_left_counts() -> None:
     want = replace(WANT, budgets={f"s{number}": 1 for number in range(MANY)})
-    empty = Facts(openzfs=False, datasets=BASE)
+    empty = Facts(openzfs=False, datasets=BASE, other_mounts=40)
     assert problems(want, empty) == []
     (reason,) = problems(want, replace(empty, datasets={**BASE, f"{HOMES}/gone": home("gone", 1)}))
-    assert "951 homes (950 students, 1 who left) are more than the 950 that zfs-fuse can mount" in reason
-    assert problems(want, replace(SOUND, openzfs=True)) == []
+    assert "951 homes (950 students, 1 who left) and 40 other datasets of this server are more than the 990" in reason
+    assert "purge student" in reason
+    assert problems(want, replace(SOUND, openzfs=True, other_mounts=999)) == []
+
+
+def test_zfs_fuse_is_asked_for_no_more_than_there_is_where_other_courses_have_the_rest() -> None:
+    (reason,) = problems(WANT, replace(without("homes/bob"), openzfs=False, other_mounts=989))
+    assert "zfs-dkms where the kernel has no ZFS module" in reason
+    assert "purge" not in reason, "nobody left"
+    assert problems(WANT, replace(SOUND, openzfs=False, other_mounts=989)) == [], "all are mounted already"
+
+
+MOUNTINFO = """\
+21 27 0:39 / /zfs-kstat rw shared:21 - fuse kstat rw,user_id=0
+22 43 0:40 / /jhub-pool/userdata rw,relatime shared:22 - fuse.zfs jhub-pool/userdata rw
+24 45 0:42 / /jhub-pool/userdata/homes rw shared:24 - fuse.zfs jhub-pool/userdata/homes rw
+25 46 0:43 / /jhub-pool/userdata/homes/ada rw shared:25 - fuse.zfs jhub-pool/userdata/homes/ada rw
+26 46 0:43 / /mnt/ada rw - fuse.zfs jhub-pool/userdata/homes/ada rw
+27 47 0:44 / /jhub-pool/physics/homes/ada rw - fuse.zfs jhub-pool/physics/homes/ada rw
+28 48 0:44 / /mnt/physics rw - fuse.zfs jhub-pool/physics/homes/ada rw
+29 1 0:45 / / rw,relatime - ext4 /dev/sda1 rw
+"""
+
+
+def test_mounts_of_the_whole_server_are_counted_but_for_the_courses_own_homes() -> None:
+    assert other_mounts(MOUNTINFO, HOMES) == 3
+    assert other_mounts("", HOMES) == 0
+
+
+def test_a_home_that_was_there_is_never_replaced_by_an_empty_one() -> None:
+    have = replace(without("homes/bob"), made=frozenset({"ada", "bob", "cleo"}))
+    with pytest.raises(Refused, match=r"not any more: bob\. .*zfs rename.*put them back"):
+        steps(WANT, have)
+    assert steps(replace(WANT, budgets={"ada": 4096}), have) == [], "that is how to begin anew"
+    assert steps(WANT, without("homes/bob")), "one that never was"
 
 
 def test_who_left_is_listed_in_order() -> None:
@@ -156,12 +210,55 @@ def test_who_left_is_listed_in_order() -> None:
     assert left(WANT, replace(SOUND, datasets={**SOUND.datasets, **gone})) == ["cleo", "zoe"]
 
 
+def row(dataset: str, key: str, value: str, source: str = "-") -> str:
+    return "\t".join((dataset, key, value, source))
+
+
+def table(changed: Mapping[str, tuple[str, str]], students: int = 1) -> str:
+    """What `zfs get -Hp` prints of a course with these homes, all with values and sources changed."""
+    sizes = dict.fromkeys(("used", "referenced", "usedbydataset", "usedbysnapshots"), ("4096", "-"))
+    none = dict.fromkeys(("refquota", "reservation", "refreservation"), ("0", "default"))
+    sound = {"type": ("filesystem", "-"), "mounted": ("yes", "-"), "quota": ("4096", "local"), **none, **sizes}
+    sound |= {"canmount": ("on", "default"), "readonly": ("off", "local"), "origin": (f"{COURSE}/template@v2", "-")}
+    rows = [
+        row(path, key, *value)
+        for path in (COURSE, HOMES, *(f"{HOMES}/student{number}" for number in range(students)))
+        for key, value in {**sound, "mountpoint": (f"/{path}", "default"), **changed}.items()
+    ]
+    return "\n".join([*rows, *(row(f"{COURSE}/template@v2", key, "-") for key in sound), ""]).replace(
+        "@v2\ttype\t-", "@v2\ttype\tsnapshot"
+    )
+
+
+def one(*, openzfs: bool = True, **changed: tuple[str, str]) -> Dataset:
+    datasets, snapshots = read_table(table(changed), openzfs=openzfs)
+    assert snapshots == {f"{COURSE}/template@v2"}
+    return datasets[f"{HOMES}/student0"]
+
+
+def test_a_home_is_read_as_zfs_prints_it() -> None:
+    assert one() == home("student0", 4096, used=4096, by_snapshots=4096, origin=f"{COURSE}/template@v2")
+    assert one(mounted=("no", "-"), quota=("none", "default")).quota == 0
+
+
+def test_what_somebody_set_by_hand_is_seen() -> None:
+    assert one(canmount=("noauto", "local"), refquota=("99", "local")).by_hand == ("canmount", "refquota")
+    assert one(reservation=("none", "default")).by_hand == ()
+
+
 @pytest.mark.parametrize(
-    ("printed", "source", "stored"),
-    [("off", "local", "off"), ("on", "local", "on"), ("off", "temporary", "on"), ("on", "temporary", "off")],
+    ("printed", "source", "fuse", "openzfs"),
+    [
+        ("off", "local", False, False),
+        ("on", "local", True, True),
+        # The dataset says what zfs-fuse does, whatever its mount shows; with OpenZFS the mount says what holds.
+        ("off", "temporary", True, False),
+        ("on", "temporary", False, True),
+    ],
 )
-def test_the_readonly_of_a_dataset_is_told_from_that_of_its_mount(printed: str, source: str, stored: str) -> None:
-    assert _stored(printed, source) == stored
+def test_read_only_is_what_refuses_a_write(printed: str, source: str, fuse: bool, openzfs: bool) -> None:
+    assert one(openzfs=False, readonly=(printed, source)).readonly is fuse
+    assert one(openzfs=True, readonly=(printed, source)).readonly is openzfs
 
 
 SPEC: dict[str, Any] = {
@@ -255,6 +352,7 @@ class Machine:
                 self.datasets[path] = Dataset(mountpoint=f"/{path}", readonly="readonly=on" in argv)
             case ["zfs", "set", setting, path]:
                 key, _, value = setting.partition("=")
+                assert key in ("readonly", "quota")
                 changed = {"readonly": value == "on"} if key == "readonly" else {key: int(value)}
                 self.datasets[path] = replace(self.datasets[path], **changed)
             case ["mkdir", "-p", "-m", "555", *folders]:
@@ -293,24 +391,44 @@ def test_the_number_of_commands_grows_with_the_students_alone(students: int) -> 
     assert machine.reads == 4, "as many as for one student"
 
 
-def test_the_work_of_planning_grows_with_the_students_alone() -> None:
-    """Lines of the unit that run until a whole course is made: linear to the last line."""
-    small, middle, large = (lines_run(students) for students in (2_000, 4_000, 10_000))
-    assert large - middle == 3 * (middle - small)
+def make(students: int) -> None:
+    machine, want = Machine(), course_of(students)
+    converge(want, machine.read(), machine.read, machine.do)
 
 
-def lines_run(students: int) -> int:
-    machine, want, lines = Machine(), course_of(students), 0
+def preview(students: int) -> None:
+    """Read what ZFS prints, and tell what would change: half of the students are new, the others get a budget."""
+    datasets, snapshots = read_table(table({}, students), openzfs=False)
+    other_mounts(MOUNTINFO * students, HOMES)
+    folders = {f"student{number}": Folder("1000:100") for number in range(students)}
+    have = Facts(openzfs=True, datasets=datasets, snapshots=snapshots, folders=folders)
+    want = replace(
+        course_of(0), budgets={f"student{number}": 8192 for number in range(students // 2, students * 3 // 2)}
+    )
+    found = Seen.from_units({"versions": {}, "problems": []}, seen(want, have))
+    said = changes(Wanted(want.budgets, "v3", "materials/"), found)
+    assert [sentence.partition(" ")[0] for sentence in said[2:4]] == [f"{students // 2:,}"] * 2
+
+
+@pytest.mark.parametrize("work", [make, preview])
+def test_the_work_of_planning_grows_with_the_students_alone(work: Callable[[int], None]) -> None:
+    """Lines that run until a whole course is made, or its preview is told: linear to the last line."""
+    small, middle, large = (lines_run(work, students) for students in (1_000, 2_000, 10_000))
+    assert large - middle == 8 * (middle - small) > 0
+
+
+def lines_run(work: Callable[[int], None], students: int) -> int:
+    lines = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines
         lines += event == "line"
-        return trace if frame.f_code.co_filename.endswith("host/workspaces.py") else None
+        return trace if frame.f_code.co_filename.endswith(("host/workspaces.py", "plan/homes_changes.py")) else None
 
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        converge(want, machine.read(), machine.read, machine.do)
+        work(students)
     finally:
         sys.settrace(before)
     return lines

@@ -326,6 +326,14 @@ class SimpleFake(CourseSpawner):
     log = SimpleNamespace(warning=lambda *words: None)
 
 
+def test_a_server_is_told_the_budget_of_its_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KubeSpawner, "get_env", lambda self: {"JUPYTERHUB_USER": "ada"})
+    spawner = SimpleFake()
+    assert CourseSpawner.get_env(spawner) == {"JUPYTERHUB_USER": "ada"}, "without a roster"
+    spawner.budgets = {"ada": "2147483648", "grace": "1"}
+    assert CourseSpawner.get_env(spawner) == {"JUPYTERHUB_USER": "ada", "HOME_BUDGET": "2147483648"}
+
+
 def native(*accounts: tuple[str, bool]) -> CourseNative:
     """The authenticator of native accounts; those there are, with whether staff has let them in."""
     found = CourseNative.__new__(CourseNative)

@@ -1,11 +1,13 @@
 """What runs in a student's server: how it gets there, and how it judges a home."""
 
+import os
 import re
 from pathlib import Path, PurePath
 
 import pytest
-from coursehub_home.space import File, files, has_room, is_own, largest, report
+from coursehub_home.space import MARKER, File, Found, files, has_room, is_own, largest, report, students_own
 
+from host.materials import MARKER as in_the_template
 from plan.lab import FILES, key, lab_mount, lab_volume
 
 LAB = Path(__file__).resolve().parents[2] / "lab"
@@ -80,7 +82,7 @@ def test_the_walk_follows_no_link_and_counts_what_is_on_the_disk(tmp_path: Path)
     (home / "data" / "loop").symlink_to(home)
     with (home / "sparse").open("wb") as sparse:
         sparse.truncate(1 << 30)
-    sizes = {str(file.folder / file.name): file.bytes for file in files(home, 100, 10)}
+    sizes = {str(file.folder / file.name): file.bytes for file in files(home, 100, 10).files}
     assert set(sizes) == {"data/own", "sparse"}
     assert sizes["data/own"] >= 64 << 10
     assert sizes["sparse"] < 64 << 10
@@ -89,18 +91,20 @@ def test_the_walk_follows_no_link_and_counts_what_is_on_the_disk(tmp_path: Path)
 def test_the_walk_ends_after_so_many_entries(tmp_path: Path) -> None:
     for number in range(20):
         write(tmp_path / f"file{number}", 1)
-    assert len(list(files(tmp_path, 7, 10))) == 7
+    found = files(tmp_path, 7, 10)
+    assert (len(found.files), found.complete) == (7, False)
+    assert files(tmp_path, 20, 10).complete
 
 
 def test_the_walk_ends_after_so_long(tmp_path: Path) -> None:
     write(tmp_path / "file", 1)
-    assert list(files(tmp_path, 100, -1)) == []
+    assert files(tmp_path, 100, -1) == Found([], complete=False)
 
 
 def test_what_is_near_the_top_is_seen_first(tmp_path: Path) -> None:
     write(tmp_path / "a" / "b" / "deep", 1)
     write(tmp_path / "z", 1)
-    assert [file.name for file in files(tmp_path, 100, 10)] == ["z", "deep"]
+    assert [file.name for file in files(tmp_path, 100, 10).files] == ["z", "deep"]
 
 
 # The home
@@ -141,4 +145,67 @@ def test_a_home_that_is_no_mount_is_not_its_own() -> None:
 def test_a_report_adds_up(tmp_path: Path) -> None:
     said = report(tmp_path)
     assert said["used"] + said["free"] == said["budget"] > 0
-    assert set(said) == {"used", "budget", "free", "own", "full", "nearlyFull", "largest"}
+    assert set(said) == {"used", "budget", "free", "own", "full", "nearlyFull", "held", "largest"}
+    assert said["held"] is None
+
+
+def disk(monkeypatch: pytest.MonkeyPatch, *, size: int, free: int) -> None:
+    """What the file system says of itself, in bytes."""
+    figures = (1, 1, size, free, free, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(figures))
+
+
+GIB = 1 << 30
+
+
+def test_a_fresh_home_of_a_large_template_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZFS adds to the size of the file system the 10 GiB that are shared with the template."""
+    disk(monkeypatch, size=12 * GIB, free=2 * GIB)
+    said = report(tmp_path, 2 * GIB)
+    assert (said["used"], said["budget"], said["nearlyFull"]) == (0, 2 * GIB, False)
+    assert report(tmp_path)["nearlyFull"], "what the file system alone would say"
+
+
+def test_what_is_in_none_of_the_files_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZFS takes what snapshots hold from the size of the file system."""
+    disk(monkeypatch, size=GIB, free=0)
+    write(tmp_path / "own", 64)
+    said = report(tmp_path, 2 * GIB)
+    assert (said["used"], said["budget"]) == (2 * GIB, 2 * GIB)
+    assert said["held"] == 2 * GIB - (tmp_path / "own").stat().st_blocks * 512
+
+
+def test_a_budget_that_was_raised_since_is_not_taken_for_the_present_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk(monkeypatch, size=4 * GIB, free=3 * GIB)
+    said = report(tmp_path, 2 * GIB)
+    assert (said["used"], said["budget"], said["held"]) == (GIB, 4 * GIB, None)
+
+
+def test_of_a_home_that_was_not_seen_to_the_end_nobody_says_what_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk(monkeypatch, size=GIB, free=0)
+    monkeypatch.setattr("coursehub_home.space._ENTRIES", 1)
+    for name in ("one", "two"):
+        write(tmp_path / name, 1)
+    assert report(tmp_path, 2 * GIB)["held"] is None
+
+
+# The materials
+
+
+def test_what_came_with_the_materials_is_not_named_and_what_the_student_changed_is() -> None:
+    came = [File(PurePath("week1"), "data", 9, changed=5), File(PurePath(), MARKER, 1, changed=7)]
+    own = [File(PurePath("week1"), "intro", 2, changed=8), File(PurePath(), "mine", 3, changed=8)]
+    assert students_own(Found([*came, *own], complete=True)) == Found(own, complete=True)
+
+
+def test_the_marker_is_the_one_that_the_template_has() -> None:
+    assert in_the_template == MARKER
+
+
+def test_without_a_marker_all_is_the_students() -> None:
+    found = Found([File(PurePath("week1"), MARKER, 1, changed=7), File(PurePath(), "data", 9, changed=5)], True)
+    assert students_own(found) == found

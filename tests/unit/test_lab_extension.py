@@ -16,6 +16,7 @@ ROOM: dict[str, Any] = {
     "own": True,
     "full": False,
     "nearlyFull": False,
+    "held": None,
     "largest": [],
 }
 LARGEST = [{"path": "data/run1.npy", "bytes": GIB}, {"path": ".cache/pip/", "bytes": 300 << 20}]
@@ -75,6 +76,23 @@ def test_a_full_home_says_why_nothing_is_saved_and_what_to_delete() -> None:
     assert kind == "error"
     assert message.startswith("The home is full: nothing is saved until you delete files.")
     assert "data/run1.npy (1.0 GiB)" in message[:140], "what JupyterLab shows of it"
+
+
+def test_where_deleting_frees_little_the_message_says_so() -> None:
+    ((_, message),) = showed({**FULL, "held": 1.5 * GIB})["notifications"]
+    assert message.startswith("The home is full: 1.5 GiB are in none of your files")
+    assert message.endswith("ask your lecturer.")
+    assert len(message) <= 140, "what JupyterLab shows of it"
+    for home in ({**FULL, "held": 0.9 * GIB}, {**NEARLY, "held": 1.5 * GIB}):
+        assert "delete files" in showed(home)["notifications"][0][1]
+
+
+def test_the_dialog_says_what_is_in_none_of_the_files() -> None:
+    (dialog,) = showed({**FULL, "held": GIB})["dialogs"]
+    assert "1.0 GiB of it are in none of your files" in dialog
+    assert "ask your lecturer" in dialog
+    for held in (None, 0, 64 << 20):
+        assert "none of your files" not in showed({**FULL, "held": held})["dialogs"][0]
 
 
 def test_the_large_files_are_shown_in_full_length_and_as_text() -> None:

@@ -164,6 +164,12 @@ def test_a_closed_course_is_its_staffs_alone_and_its_roster_stays() -> None:
     assert trash_spec(closed)["students"] == ["ada", "1234567", "prof"], "nobody of them has left"
 
 
+def test_the_hub_knows_every_budget_of_the_roster_as_text() -> None:
+    told = values(homes=ROSTER)["hub"]["config"]["CourseSpawner"]["budgets"]
+    assert told == {"ada": "1073741824", "1234567": "3221225472", "prof": "1073741824"}
+    assert values()["hub"]["config"]["CourseSpawner"]["budgets"] == {}
+
+
 def test_an_admin_who_is_not_in_the_roster_has_a_home_that_is_never_taken_for_a_leavers() -> None:
     hub = {"authentication": {"adminUsers": ["prof", "ada"]}}
     staffed = course(homes=ROSTER, hub=hub)

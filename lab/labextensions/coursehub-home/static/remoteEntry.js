@@ -30,8 +30,18 @@
   const level = (home) => (home.full ? "error" : home.nearlyFull ? "warning" : "default");
   const entry = ({ path, bytes }) => `${path} (${size(bytes)})`;
 
+  /* What is in none of the files: deleting them frees as good as nothing, and the file system may be late to count. */
+  const mostlyHeld = (home) => home.held > home.used / 2;
+  const worthTelling = (home) => home.held > home.used / 20;
+
   /* JupyterLab shows 140 characters of it. */
   function message(home) {
+    if (home.full && mostlyHeld(home)) {
+      return (
+        `The ${what(home)} is full: ${size(home.held)} are in none of your files, perhaps in snapshots, or deleted just now.` +
+        " If it stays so, ask your lecturer."
+      );
+    }
     const state = home.full
       ? `The ${what(home)} is full: nothing is saved until you delete files.`
       : `The ${what(home)} is nearly full (${share(home)}): delete files.`;
@@ -47,9 +57,19 @@
       return parent.appendChild(child);
     };
     add("p", `The ${what(home)} holds ${share(home)}${home.own ? "" : ", your files and others'"}.`, node);
+    if (worthTelling(home)) {
+      add(
+        "p",
+        `${size(home.held)} of it are in none of your files. That may be what you deleted in the last half minute, what` +
+          " snapshots of the course hold, which deleting frees only once they go, or room that the whole course lacks." +
+          " If it stays so, ask your lecturer.",
+        node,
+      );
+    }
     const list = add("ul", "", node);
     for (const one of home.largest) add("li", entry(one), list);
     add("p", "Delete what you no longer need, in the file browser or in a terminal.", node);
+    add("p", "Where even that is refused, snapshots of the course hold all of it: ask your lecturer.", node);
     add("p", "Names that begin with a dot are shown in a terminal alone.", node);
     return showDialog({
       title: home.own ? "The largest in your home" : "The largest of your files",
