@@ -12,6 +12,8 @@ from host.run import BadSpecification, Refused, run_as_root, say, which
 from host.snapshots import parse as parse_snapshots
 
 _PROJECT = Path(__file__).resolve().parent.parent
+# Not that of an environment, which is called by several names and may be made anew: host/ needs its standard library.
+_PYTHON = str(Path(sys.executable).resolve())
 _SYSTEMD = Path("/etc/systemd/system")
 _CRON = Path("/etc/cron.d")
 _SPECIFICATIONS = Path("/etc/coursehub")
@@ -48,7 +50,7 @@ def files(want: Want, *, systemd: bool) -> dict[Path, str]:
     """The files that make the schedule, by path."""
     about = f"Snapshots of the course {want.course.path}"
     specification = _SPECIFICATIONS / f"{want.name}.json"
-    command = f"{shlex.quote(sys.executable)} -m host snapshots rotate"
+    command = f"{shlex.quote(_PYTHON)} -m host snapshots rotate"
     if systemd:
         service = f"Type=oneshot\nWorkingDirectory={_PROJECT}\nStandardInput=file:{specification}\nExecStart={command}"
         timer = f"OnCalendar={_CALENDAR[want.every]}\nPersistent=true\n\n[Install]\nWantedBy=timers.target"
@@ -63,9 +65,11 @@ def files(want: Want, *, systemd: bool) -> dict[Path, str]:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """Whether it is there as wanted."""
+    """Whether it is there as wanted, and what `apply` would do."""
     wanted = files(want, systemd=_systemd())
-    return {"installed": all(path.is_file() and path.read_text() == text for path, text in wanted.items())}
+    installed = all(path.is_file() and path.read_text() == text for path, text in wanted.items())
+    todo = f"no snapshots of {want.course.path} are taken by themselves: installing the schedule, {want.every}"
+    return {"installed": installed, "drift": [] if installed else [todo]}
 
 
 def apply(want: Want) -> dict[str, Any]:
