@@ -2,11 +2,9 @@
 
 import pulumi
 
-from components.drift import ROOT
+from components.template import version_now
 from config.course import Course
-from config.faults import Fault, WrongConfiguration
-from host.materials import survey
-from plan.template import version
+from config.faults import WrongConfiguration
 
 
 def template_version(course: Course) -> str:
@@ -14,20 +12,7 @@ def template_version(course: Course) -> str:
 
     Raises pulumi.RunError with all faults of the folder, in the words of a wrong configuration.
     """
-    folder = course.homes.template.folder
-    if folder is None:
-        return version(course.homes.template)
-    path = ROOT / folder
-    if not path.is_dir():
-        raise _faults(f"{folder!r} was given; there is no folder {path}: make it, or mend the path")
     try:
-        materials = survey(path)
-    except OSError as error:
-        raise _faults(f"the materials cannot be read: {error}; let the user who runs pulumi read them") from None
-    if materials.problems:
-        raise _faults(*materials.problems)
-    return version(course.homes.template, materials.digest)
-
-
-def _faults(*reasons: str) -> pulumi.RunError:
-    return pulumi.RunError(str(WrongConfiguration(Fault("homes.template.folder", reason) for reason in reasons)))
+        return version_now(course)
+    except WrongConfiguration as error:
+        raise pulumi.RunError(str(error)) from None
