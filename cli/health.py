@@ -39,7 +39,7 @@ class Trouble:
 def doctor(context: typer.Context, json: Json = False) -> None:
     """Everything that is not as it should be, with the remedy. Changes nothing; ends with 1 if there is something."""
     course = course_of(context)
-    misfits, parts = _parts(course)
+    misfits, parts = parts_of(course)
     found = {part: look(unit, "observe", spec) for part, (unit, spec) in parts.items()}
     archive = look("archive", "last", archive_spec(course.storage, "/"))
     found |= {"snapshots": look("snapshots", "observe", snapshots_spec(course.storage)), "archive": archive}
@@ -60,7 +60,7 @@ def doctor(context: typer.Context, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _parts(course: Course) -> tuple[list[Trouble], dict[str, tuple[str, dict[str, Any]]]]:
+def parts_of(course: Course) -> tuple[list[Trouble], dict[str, tuple[str, dict[str, Any]]]]:
     """What is to be looked at; and what the course's file asks for that is not on this server: memory, materials."""
     server, version, misfits = this_server(), EMPTY, []
     try:

@@ -37,6 +37,16 @@ def test_a_second_apply_says_nothing_and_a_change_is_installed(schedule: Unit) -
     assert must(schedule("observe", every="daily"))["installed"]
 
 
+def test_one_that_was_taken_away_by_hand_is_drift_until_it_is_back(schedule: Unit) -> None:
+    (missing,) = must(schedule("observe"))["drift"]
+    assert "installing the schedule, hourly" in missing
+    for file in must(schedule("apply"))["files"]:
+        assert must(schedule("observe"))["drift"] == []
+        Path(file).unlink()
+        assert must(schedule("observe"))["drift"] == [missing]
+        must(schedule("apply"))
+
+
 def test_it_is_taken_away_and_the_snapshots_stay(schedule: Unit, course: Unit) -> None:
     installed = must(schedule("apply"))["files"]
     must(course("rotate", keep=KEEP))

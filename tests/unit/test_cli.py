@@ -1,6 +1,7 @@
 """The command line without a course: what it says of itself, and what it makes of what units tell."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ from typer.testing import CliRunner
 
 from cli import units
 from cli.__main__ import app
-from cli.health import Trouble, late, told, tried
+from cli.health import Trouble, late, parts_of, told, tried
 from cli.hub import cluster_state
 from cli.show import age
 from config.course import Course
 from config.faults import check
+from host.materials import survey
 
 
 def commands(group: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -64,6 +66,18 @@ def test_the_words_of_a_unit_that_could_not_look_are_a_trouble_like_others() -> 
         Trouble("homes", "mounting: ada"),
         Trouble("homes", "two"),
     ]
+
+
+def test_materials_that_are_not_there_are_a_trouble_and_homes_are_looked_at_all_the_same() -> None:
+    troubles, parts = parts_of(course(template={"folder": "/nonexistent"}))
+    assert "there is no folder /nonexistent" in {trouble.part: trouble.what for trouble in troubles}["materials"]
+    assert parts["homes"][0] == "workspaces"
+
+
+def test_homes_are_held_against_the_version_that_new_ones_begin_with(tmp_path: Path) -> None:
+    (tmp_path / "week1.md").write_text("read this")
+    _, parts = parts_of(course(template={"folder": str(tmp_path)}))
+    assert parts["homes"][1]["template"] == {"version": survey(tmp_path).digest}
 
 
 HOUR = 3600
@@ -133,5 +147,6 @@ def test_how_long_ago(seconds: int, text: str) -> None:
     assert age(seconds) == text
 
 
-def course(**storage: Any) -> Course:
-    return check({"storage": storage, "homes": {"roster": [{"name": "ada", "role": "staff"}]}})
+def course(*, template: Any = None, **storage: Any) -> Course:
+    roster = [{"name": "ada", "role": "staff"}]
+    return check({"storage": storage, "homes": {"roster": roster, "template": template or {}}})
