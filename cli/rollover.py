@@ -1,13 +1,13 @@
 """`coursehub rollover`: the next semester's stack file from this one's."""
 
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import yaml
 
+from cli.chosen import refuse
 from cli.show import out
-from cli.units import told
 from config.faults import WrongConfiguration
 from config.raw import OURS, sections
 from config.stack_file import NoStack, config, course, find, stack_of, stacks
@@ -20,6 +20,10 @@ _Template = Annotated[
 ]
 
 
+app = typer.Typer()
+
+
+@app.command(epilog="Example: coursehub --stack physics-2026 rollover physics-2027 --roster participants.csv")
 def rollover(
     context: typer.Context,
     new: Annotated[str, typer.Argument(help="The next stack; its course and dataset are called after it.")],
@@ -35,16 +39,16 @@ def rollover(
         before = course(old, stack, folder)
         taken = Taken.by({name: sections(config(other)) for name, other in stacks(folder).items()})
     except (NoStack, WrongConfiguration) as error:
-        _refuse(str(error))
+        refuse(str(error))
     try:
         changed = following(sections(old), before, taken, Wish(new, roster, template))
         tree = _whole(old, changed)
         after = course(tree, new, folder)
         _write(file, without_secrets(tree), old_file)
     except WrongConfiguration as error:
-        _refuse(f"{file.name} is not written, as it would not be sound: {error}")
+        refuse(f"{file.name} is not written, as it would not be sound: {error}")
     except FileExistsError:
-        _refuse(f"{file.name} is there already: name another stack, or remove it")
+        refuse(f"{file.name} is there already: name another stack, or remove it")
     out.print(f"{file.name} is written. It is {old_file.name}, but for")
     for line in differences(sections(old), changed):
         out.print(f"  {line}", markup=False)
@@ -66,8 +70,3 @@ def _write(file: Path, tree: dict[str, Any], source: Path) -> None:
             f"# yaml-language-server: $schema=config/schema.json\n# Made from {source.name}: `coursehub rollover`.\n"
         )
         target.write(text)
-
-
-def _refuse(reason: str) -> NoReturn:
-    told.print(reason, markup=False)
-    raise typer.Exit(2)

@@ -42,9 +42,23 @@ def size(count: int) -> str:
     return f"{number:.1f} TiB"
 
 
-def when(seconds: int) -> str:
+def when(seconds: float) -> str:
     """A moment, in this server's time."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def moment(text: str) -> float:
+    """A moment that is written as ISO 8601 has it, in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def age(seconds: float) -> str:
+    """How long something is ago."""
+    minutes = round(seconds / 60)
+    for count, unit in ((minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")):
+        if count > 0:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
 
 
 def use(used: int, budget: int) -> str:

@@ -7,7 +7,7 @@ import pulumi
 
 from components.capacity import on_this_server
 from components.https import Certificate, read_certificate
-from components.materials import template_version
+from components.template import version_now
 from config.course import Course
 from config.faults import Fault, WrongConfiguration
 
@@ -32,7 +32,7 @@ def look(course: Course) -> Looks:
     with faults:
         certificate = read_certificate(course)
     with faults:
-        version = template_version(course)
+        version = version_now(course)
     if faults.found:
         raise pulumi.RunError(str(WrongConfiguration(faults.found)))
     return Looks(fitted, certificate, version)

@@ -1,6 +1,9 @@
-"""Reads a stack's file without pulumi, for whoever looks at a course or keeps its work. Secrets are not opened."""
+"""Finds and reads a stack's file without pulumi, for whoever looks at a course or keeps its work. Opens no secrets."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +18,46 @@ class NoStack(Exception):
 
 
 def find(folder: Path, stack: str | None = None) -> Path:
-    """The file of a stack, or of the only one there is. Raises NoStack where that is not one file."""
-    if stack is not None:
-        file = folder / f"Pulumi.{stack}.yaml"
-        if not file.is_file():
-            raise NoStack(f"there is no {file.name} in {folder}; there is: {_listed(folder) or 'none'}")
-        return file
-    found = sorted(folder.glob("Pulumi.*.yaml"))
-    if len(found) != 1:
-        raise NoStack(f"which course? --stack names one of: {_listed(folder) or 'none yet'}")
-    return found[0]
+    """The file of a stack: of this one, or that of PULUMI_STACK, or the one that pulumi has selected, or the only one.
+
+    Raises NoStack where that is not one file.
+    """
+    there = stacks(folder)
+    for name, said_by in ((stack, ""), (os.environ.get("PULUMI_STACK"), "PULUMI_STACK is set, but ")):
+        if name:
+            if name not in there:
+                raise NoStack(f"{said_by}there is no Pulumi.{name}.yaml in {folder}; there is: {_listed(there)}")
+            return there[name]
+    chosen = selected(folder)
+    if chosen in there:
+        return there[chosen]
+    if len(there) != 1:
+        raise NoStack(
+            f"which course? --stack names one of: {_listed(there)}."
+            " `pulumi stack select`, and each `make up STACK=...`, chooses one for later"
+        )
+    return next(iter(there.values()))
+
+
+def selected(folder: Path) -> str:
+    """The stack that pulumi has selected for the project in a folder, by the file it keeps of it; empty if none.
+
+    The file is called after the project and the sha1 of its path: sdk/go/common/workspace of pulumi.
+    """
+    project = folder / "Pulumi.yaml"
+    try:
+        name = yaml.safe_load(project.read_text())["name"]
+        file = _pulumi_home() / "workspaces" / f"{name}-{hashlib.sha1(bytes(project)).hexdigest()}-workspace.json"
+        # Where states are kept in a folder, a name may be organization/<project>/<stack>.
+        return str(json.loads(file.read_text())["stack"]).rpartition("/")[2]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
+
+
+def _pulumi_home() -> Path:
+    """As env.sh has it."""
+    cache = os.environ.get("COURSEHUB_CACHE") or "~/.cache/coursehub"
+    return Path(os.environ.get("PULUMI_HOME") or f"{cache}/pulumi").expanduser()
 
 
 def stacks(folder: Path) -> dict[str, Path]:
@@ -69,5 +102,5 @@ def _closed(value: Any) -> Any:
     return [_closed(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _listed(folder: Path) -> str:
-    return ", ".join(sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml")))
+def _listed(there: Iterable[str]) -> str:
+    return ", ".join(there) or "none yet"

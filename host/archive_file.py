@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from host.run import Refused
+from host.run import Refused, say
 
 _BLOCK = 1 << 20  # bytes
 _RECORD = 512  # bytes; tar writes nothing smaller
@@ -152,7 +152,11 @@ class Reader:
 
     def damaged(self, members: Iterable[Member]) -> list[str]:
         """What is not as it was written: members by their names, and whatever lies between and after them."""
-        found = [member.name for member in members if not self._sound(member)]
+        found, todo = [], list(members)
+        for number, member in enumerate(todo):
+            say(f"[{number + 1}/{len(todo)}] hashing {member.name}")
+            if not self._sound(member):
+                found.append(member.name)
         return found if self._filled_with_zeros() else [*found, "the space between the members"]
 
     def _sound(self, member: Member) -> bool:

@@ -25,7 +25,7 @@ _UNFINISHED = ".restoring-"
 _DEEPEST = 200  # folders within each other
 _BLOCK = 1 << 20  # bytes copied at a time
 _ENTRY = 1 << 10  # bytes that a name and its attributes take at most, beside the contents
-_PROGRESS = 256 << 20  # bytes between two lines of progress
+_PROGRESS = 16 << 20  # bytes between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Found:
 
     files: int
     size: int  # bytes it takes in the home
+    length: int  # bytes in all files, whatever they take on a disk
 
 
 def parse(given: dict[str, Any]) -> Want:
@@ -151,18 +152,19 @@ def _writable(home: Path) -> bool:
 
 
 def _measured(source: Path) -> Found:
-    files = size = 0
+    files = size = length = 0
     todo = [(source, 0)]
     while todo:
         path, depth = todo.pop()
         status = path.lstat()
         files += not stat.S_ISDIR(status.st_mode)
         size += status.st_blocks * 512 + _ENTRY
+        length += status.st_size if stat.S_ISREG(status.st_mode) else 0
         if stat.S_ISDIR(status.st_mode):
             if depth == _DEEPEST:
                 raise Refused(f"more than {_DEEPEST} folders lie within each other: restore those further in by name")
             todo += [(entry, depth + 1) for entry in path.iterdir()]
-    return Found(files, size)
+    return Found(files, size, length)
 
 
 @contextmanager
@@ -184,7 +186,7 @@ def _restored(want: Want, source: Path, home: int, found: Found) -> str:
         with _folder(unfinished, home) as target:
             if os.fstat(target).st_uid != os.geteuid():
                 raise Refused(f"{want.student} is changing the home at this moment: try again")
-            copy = _Copy(want.uid, want.gid, found.size)
+            copy = _Copy(want.uid, want.gid, found.length)
             if source.is_dir() and not source.is_symlink() and not want.path:
                 copy.contents(source, target)
             else:
@@ -218,10 +220,10 @@ def _forget_unfinished(home: int) -> None:
 class _Copy:
     """Copies into folders that are named by descriptors alone. Links stay links; owner and group are the student's."""
 
-    def __init__(self, uid: int, gid: int, size: int) -> None:
+    def __init__(self, uid: int, gid: int, length: int) -> None:
         self.skipped = 0
         self._owner = (uid, gid)
-        self._size = size
+        self._length = length
         self._copied = 0
 
     def contents(self, source: Path, target: int) -> None:
@@ -261,7 +263,7 @@ class _Copy:
     def _tell(self, count: int) -> None:
         before, self._copied = self._copied, self._copied + count
         if before // _PROGRESS != self._copied // _PROGRESS:
-            say(f"{self._copied:,} of about {self._size:,} bytes")
+            say(f"[{self._copied >> 20}/{self._length >> 20}] MiB copied")
 
     def _finish(self, descriptor: int, status: os.stat_result) -> None:
         os.fchown(descriptor, *self._owner)

@@ -454,6 +454,8 @@ def seen(want: Want, have: Facts, counts: Mapping[str, int] | None = None) -> di
             }
             for name, home in homes.items()
         },
+        # Of homes and template together, snapshots included; dedup may make the pool take less.
+        "allocated": sum(have.datasets[name].used for name in (want.homes, want.template) if name in have.datasets),
         "missing": [student for student in want.budgets if want.home(student) not in have.datasets],
         "left": gone,
         "nearlyFull": [student for student, _, home in _there(want, have) if home.used > _NEARLY_FULL * home.quota > 0],

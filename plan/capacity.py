@@ -150,10 +150,15 @@ def fitted(course: Course, server: Server) -> Course:
     faults = [fault for fault in (_cluster_fault(course, server), _seats_fault(course, server)) if fault]
     if faults:
         raise WrongConfiguration(faults)
-    cluster = course.cluster.model_copy(update={"memory": course.cluster.memory or default_memory(server)})
     wanted = course.hub.active_servers or len(course.participants) or _MOST_PODS
     hub = course.hub.model_copy(update={"active_servers": min(wanted, room(course, server).seats)})
-    return course.model_copy(update={"cluster": cluster, "hub": hub})
+    return sized(course, server).model_copy(update={"hub": hub})
+
+
+def sized(course: Course, server: Server) -> Course:
+    """The course with its cluster's memory decided for `server`, whether the rest fits or not."""
+    cluster = course.cluster.model_copy(update={"memory": course.cluster.memory or default_memory(server)})
+    return course.model_copy(update={"cluster": cluster})
 
 
 def warning(course: Course) -> str:

@@ -11,7 +11,6 @@ from plan.keep import schedule_spec
 from plan.kind_config import kind_config
 from plan.parts import parts
 from plan.runtime import runtime_spec, sandboxed
-from plan.template import EMPTY
 from plan.volumes import database_spec
 
 
@@ -65,14 +64,18 @@ def node_spec(course: Course) -> dict[str, Any]:
     }
 
 
-def looked_at(course: Course) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Unit and specification of each part of a course whose `observe` tells what is not as it should be."""
-    homes = {"homes": ("workspaces", workspaces_spec(course, EMPTY))} if course.homes.mode == "roster" else {}
+def looked_at(course: Course, version: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Unit and specification of each part of a course whose `observe` tells what is not as it should be.
+
+    `version` is the template's, which new homes begin with.
+    """
+    homes = {"homes": ("workspaces", workspaces_spec(course, version))} if course.homes.mode == "roster" else {}
+    schedule = schedule_spec(course.storage)
     return {
         "dataset": ("zfs", dataset_spec(course.storage)),
         "database": ("volume", database_spec(course.storage)),
         **homes,
-        **({"snapshots": ("schedule", snapshots)} if (snapshots := schedule_spec(course.storage)) else {}),
+        **({"schedule": ("schedule", schedule)} if schedule else {}),
         "cluster": ("kind", cluster_spec(course)),
         "node": ("node", node_spec(course)),
         **({"runtime": ("runtime", runtime_spec(course))} if sandboxed(course) else {}),

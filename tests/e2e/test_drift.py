@@ -1,13 +1,16 @@
 """What somebody did to the server by hand: told by a preview, mended by one up, without a change at the next."""
 
+import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from machine.login import wait_for_login
-from tests.e2e.conftest import NAME, POOL, PORT, Stack, docker
+from tests.e2e.conftest import NAME, POOL, PORT, ROOT, Stack, docker
 from tests.e2e.student import Student
 from tests.host.conftest import zfs
 
@@ -43,6 +46,32 @@ def value(key: str, dataset: str) -> str:
 
 def nothing_is_left_to_do(stack: Stack) -> None:
     stack.must("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def coursehub(stack: Stack, *argv: str) -> tuple[int, dict[str, Any]]:
+    """How a listing of the command line ended, and what it gives to programs."""
+    command = [sys.executable, "-m", "cli", "--folder", str(stack.folder), "--stack", NAME, *argv, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_doctor_has_nothing_to_say_of_a_sound_course(course: Stack) -> None:
+    code, page = coursehub(course, "doctor")
+    assert (code, page["troubles"]) == (0, [])
+    _, status = coursehub(course, "status")
+    assert status["hub"] == {"url": URL, "answers": True, "why": ""}
+    assert (status["cluster"]["running"], status["cluster"]["state"]) == (True, "runs")
+    code, tried = coursehub(course, "check")
+    assert (code, tried["wrong"]) == (0, 0)
+
+
+def test_the_doctor_tells_of_a_hub_that_does_not_answer(course: Stack) -> None:
+    course.kubectl("-n", "jhub", "scale", "deployment/hub", "--replicas=0")
+    course.kubectl("-n", "jhub", "wait", "--for=delete", "pod", "-l", "component=hub", "--timeout=60s")
+    code, page = coursehub(course, "doctor")
+    course.kubectl("-n", "jhub", "scale", "deployment/hub", "--replicas=1")
+    course.kubectl("-n", "jhub", "rollout", "status", "deployment/hub", "--timeout=120s")
+    assert (code, {trouble["part"] for trouble in page["troubles"]}) == (1, {"hub"})
 
 
 def test_a_quota_lifted_by_hand_is_told_and_set_again(course: Stack) -> None:

@@ -53,6 +53,14 @@ def test_a_whole_home_comes_back_beside_what_was_written_since(restore: Unit) ->
     assert (folder / "data.bin").read_bytes() == (home(restore, "ada") / "data.bin").read_bytes()
 
 
+def test_a_large_file_is_counted_while_it_is_copied(restore: Unit, course: Unit) -> None:
+    with (home(course, "ada") / "large").open("wb") as file:
+        file.truncate(40 * MIB)  # a hole: it takes nothing
+    must(course("take", name="tuesday"))
+    said = restore("apply", snapshot="tuesday", path="large").stderr.splitlines()
+    assert [line for line in said if line.startswith("[")] == ["[16/40] MiB copied", "[32/40] MiB copied"]
+
+
 def test_everything_is_the_students_with_mode_and_time(restore: Unit) -> None:
     folder = restored(restore)
     for path in (folder, *folder.rglob("*")):

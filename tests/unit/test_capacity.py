@@ -24,6 +24,7 @@ from plan.capacity import (
     fitted,
     needed,
     room,
+    sized,
     starts,
     student_pod,
     warning,
@@ -84,6 +85,13 @@ def test_a_roster_needs_no_more_servers_than_it_has_people() -> None:
     assert fitted(course(students=20), SERVER).hub.active_servers == 21
     admins = {"authentication": {"adminUsers": ["prof", "dean"]}}
     assert fitted(course(students=20, hub=admins), SERVER).hub.active_servers == 22, "an admin has a home too"
+
+
+def test_what_does_not_fit_has_a_size_all_the_same() -> None:
+    too_many = course(seats=96)
+    with pytest.raises(WrongConfiguration):
+        fitted(too_many, Server(2, 8 * GI))
+    assert sized(too_many, Server(2, 8 * GI)).cluster.memory == 7 * GI
 
 
 def test_what_was_asked_for_is_what_there_is() -> None:

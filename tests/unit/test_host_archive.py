@@ -89,6 +89,14 @@ def test_damage_is_told_by_name(tmp_path: Path) -> None:
     assert archive.damaged([*members, Member("three", 1, "0" * 64)]) == ["three"]
 
 
+def test_hashing_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Writer(tmp_path / "a.tar", {}) as writer:
+        members = [writer.add(name, [b"1"]) for name in ("one", "two")]
+        writer.finish({})
+    Reader(tmp_path / "a.tar").damaged(members)
+    assert capsys.readouterr().err.splitlines() == ["[1/2] hashing one", "[2/2] hashing two"]
+
+
 def test_an_unfinished_file_is_no_archive(tmp_path: Path) -> None:
     with Writer(tmp_path / "a.tar", {}) as writer:
         writer.note({"member": writer.add("one", [b"1"]).name})

@@ -31,6 +31,15 @@ def test_cron_takes_the_line() -> None:
     assert "%" not in line
 
 
+@pytest.mark.parametrize("systemd", [True, False])
+def test_it_needs_no_environment_that_may_be_made_anew(systemd: bool) -> None:
+    lines = "\n".join(files(parse(SPEC), systemd=systemd).values())
+    (python,) = (word for line in lines.splitlines() for word in line.split() if "python" in word)
+    program = Path(python.partition("=")[2] or python)
+    assert program == program.resolve()
+    assert program.is_file()
+
+
 def test_systemd_catches_up_after_a_night_without_power() -> None:
     timer = files(parse({**SPEC, "every": "daily"}), systemd=True)
     assert any("OnCalendar=*-*-* 03:00:00\nPersistent=true" in text for text in timer.values())

@@ -151,9 +151,9 @@ def test_every_student_of_the_roster_has_a_budget() -> None:
 
 
 def test_the_doctor_looks_at_the_schedule_where_there_is_one() -> None:
-    assert "snapshots" not in looked_at(course())
+    assert "schedule" not in looked_at(course(), "v1")
     scheduled = course(storage={"snapshots": {}})
-    assert looked_at(scheduled)["snapshots"] == ("schedule", schedule_spec(scheduled.storage))
+    assert looked_at(scheduled, "v1")["schedule"] == ("schedule", schedule_spec(scheduled.storage))
 
 
 def test_a_closed_course_is_its_staffs_alone_and_its_roster_stays() -> None:

@@ -38,7 +38,7 @@ def test_without_a_sandbox_nothing_is_said_of_it(runtime: str | None) -> None:
     chosen = course(runtime)
     assert "extraPodConfig" not in hub_values(chosen, parts(chosen), {"gate.py": "pass"}, Starts(16, 109))["singleuser"]
     assert (sandboxed(chosen), overhead(chosen)) == (False, 0)
-    assert "runtime" not in looked_at(chosen)
+    assert "runtime" not in looked_at(chosen, "v1")
 
 
 def test_the_sandbox_is_counted_wherever_a_students_server_is() -> None:
@@ -72,4 +72,4 @@ def test_it_is_tried_with_the_students_own_image(way: str, image: str) -> None:
 
 def test_a_doctor_looks_at_the_sandbox_too() -> None:
     chosen = course("gvisor")
-    assert looked_at(chosen)["runtime"] == ("runtime", runtime_spec(chosen))
+    assert looked_at(chosen, "v1")["runtime"] == ("runtime", runtime_spec(chosen))

@@ -1,13 +1,32 @@
 """Reading a stack's file without pulumi."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from config.faults import WrongConfiguration
-from config.stack_file import NoStack, find, read
+from config.stack_file import NoStack, find, read, stacks
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stack is named or selected, whatever the environment says."""
+    monkeypatch.delenv("PULUMI_STACK", raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi"))
+
+
+def select(folder: Path, stack: str) -> Path:
+    """What `pulumi stack select` leaves behind; the file."""
+    (folder / "Pulumi.yaml").write_text("name: coursehub\nruntime: python\n")
+    digest = hashlib.sha1(str(folder / "Pulumi.yaml").encode()).hexdigest()
+    file = folder / "pulumi" / "workspaces" / f"coursehub-{digest}-workspace.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"stack": stack}))
+    return file
 
 
 def test_the_dev_stack_is_read_as_pulumi_gives_it() -> None:
@@ -81,3 +100,35 @@ def test_it_must_be_clear_which_stack(tmp_path: Path) -> None:
     assert find(tmp_path, "b").name == "Pulumi.b.yaml"
     with pytest.raises(NoStack, match="there is: a, b"):
         find(tmp_path, "c")
+
+
+def test_the_stack_that_pulumi_has_selected_is_the_one(tmp_path: Path) -> None:
+    for stack in ("dev", "physics"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
+    file = select(tmp_path, "physics")
+    assert find(tmp_path).name == "Pulumi.physics.yaml"
+    assert find(tmp_path, "dev").name == "Pulumi.dev.yaml", "what is named goes first"
+    select(tmp_path, "organization/coursehub/physics")
+    assert find(tmp_path).name == "Pulumi.physics.yaml"
+    for text in ("{", "[]", "{}", '{"stack": "gone"}'):
+        file.write_text(text)
+        with pytest.raises(NoStack, match="--stack names one of: dev, physics"):
+            find(tmp_path)
+
+
+def test_pulumi_stack_names_one_before_the_selection_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stack in ("dev", "physics"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
+    select(tmp_path, "physics")
+    monkeypatch.setenv("PULUMI_STACK", "dev")
+    assert find(tmp_path).name == "Pulumi.dev.yaml"
+    assert find(tmp_path, "physics").name == "Pulumi.physics.yaml"
+    monkeypatch.setenv("PULUMI_STACK", "gone")
+    with pytest.raises(NoStack, match="PULUMI_STACK is set, but there is no"):
+        find(tmp_path)
+
+
+def test_a_stack_may_have_a_dot_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.physics.2027.yaml").touch()
+    assert list(stacks(tmp_path)) == ["physics.2027"]
+    assert find(tmp_path, "physics.2027") == find(tmp_path)

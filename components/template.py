@@ -1,14 +1,17 @@
-"""The course's materials as the program sees them: a change of their content changes the graph."""
+"""The version of the course's materials, as they are now; a folder of them is read for it."""
 
-from components.drift import ROOT
+from pathlib import Path
+
 from config.course import Course
 from config.faults import Fault, WrongConfiguration
 from host.materials import survey
 from plan.template import version
 
+ROOT = Path(__file__).resolve().parent.parent
 
-def template_version(course: Course) -> str:
-    """The name of the version of the template that new homes start from; reads a folder of materials for it.
+
+def version_now(course: Course) -> str:
+    """The name of the version of the template that new homes start from.
 
     Raises WrongConfiguration with all faults of the folder.
     """

@@ -1,0 +1,86 @@
+"""`coursehub archive`, `archives` and `verify`: the whole course in one file."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import archive_folder, complete
+from cli.chosen import Json, course_of, refuse
+from cli.show import as_json, moment, out, plain, size, table, when
+from cli.units import run
+from config.course import Storage
+from plan.keep import archive_spec
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: coursehub archive /backup/physics.tar")
+def archive(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="In the folder storage.archive unless given.")] = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(help="Of which snapshot; of a new one unless given.", autocompletion=complete.snapshots),
+    ] = None,
+) -> None:
+    """Write the whole course into one file. Run again after a break, it goes on where it stopped."""
+    storage = course_of(context).storage
+    chosen = file or Path(archive_folder.seen(storage).unfinished or _new(storage))
+    done = run("archive", "write", archive_spec(storage, str(chosen.absolute()), snapshot))
+    out.print(f"{done['file']}: {done['files']} files of {done['snapshot']} in {size(done['size'])}")
+    out.print("next: `coursehub verify`, which receives it and compares every file")
+
+
+def _new(storage: Storage) -> Path:
+    if storage.archive is None:
+        refuse("name a file, or set storage.archive to the folder for archives")
+    return Path(storage.archive, f"{archive_folder.label(storage)}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}.tar")
+
+
+@app.command(epilog="Example: coursehub archives --json | jq -r '.archives[-1].file'")
+def archives(context: typer.Context, json: Json = False) -> None:
+    """The course's archives in the folder storage.archive, oldest first, and which was verified last."""
+    storage = course_of(context).storage
+    if storage.archive is None:
+        refuse("storage.archive is not set: it is the folder of which archives are listed")
+    found = archive_folder.seen(storage, run("archive", "last", archive_spec(storage, "/"))["verified"])
+    if json:
+        as_json(asdict(found))
+        return
+    rows: list[tuple[str, ...]] = [
+        (
+            plain(Path(one.file).name),
+            plain(one.snapshot),
+            size(one.size),
+            when(moment(one.written)),
+            "verified" if one.verified else "",
+        )
+        for one in found.archives
+    ]
+    rows += [(plain(Path(file).name), *[""] * 3, plain(why)) for file, why in found.damaged.items()]
+    if found.unfinished:
+        rows.append((plain(Path(found.unfinished).name), *[""] * 3, "unfinished: `coursehub archive` goes on with it"))
+    table(("archive", "of snapshot", "size", "written", ""), rows, "there is no archive yet: `coursehub archive`")
+
+
+@app.command(epilog="Example: coursehub verify /backup/physics.tar --scratch /var/tmp")
+def verify(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="The newest one unless given.")] = None,
+    scratch: Annotated[Path | None, typer.Option(help="A folder with room for the whole course, for a while.")] = None,
+) -> None:
+    """Receive an archive into a pool in a file and compare every file. Only then can a course be destroyed."""
+    storage = course_of(context).storage
+    spec = archive_spec(storage, str((file or _newest(storage)).absolute()))
+    done = run("archive", "verify", {**spec, "scratch": scratch and str(scratch.absolute())})
+    out.print(f"{done['file']} is sound: {done['files']} files, {size(done['bytes'])}, of {done['snapshot']}")
+
+
+def _newest(storage: Storage) -> Path:
+    there = archive_folder.seen(storage).archives
+    if not there:
+        refuse("there is no archive yet: `coursehub archive`")
+    return Path(there[-1].file)
