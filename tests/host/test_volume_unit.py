@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from host.datasets import patiently
 from tests.host.conftest import Unit, must, zfs
 
 MIB = 1 << 20
@@ -79,7 +80,7 @@ def test_one_that_was_made_and_is_gone_is_never_replaced_by_an_empty_one(databas
     Path("/", path(database), "jupyterhub.sqlite").write_text("accounts")
     elsewhere = f"{path(database)}-old"
     zfs("zfs", "unmount", path(database))
-    zfs("zfs", "rename", path(database), elsewhere)
+    patiently(["zfs", "rename", path(database), elsewhere])  # zfs-fuse is busy once after an unmount
     refused = database("apply", made=True)
     assert refused.returncode == 3
     assert "is not there, but this stack made it" in refused.stderr
