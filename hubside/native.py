@@ -25,6 +25,11 @@ class CourseLogin(native.LoginHandler):  # type: ignore[misc] # it has no types
 
     post = LoginHandler.post
 
+    def _render(self, login_error: str | None = None, username: str | None = None, **more: Any) -> Any:
+        """The page; for a refusal JupyterHub's own. The library's fails there, and browsers showed an empty one."""
+        page = LoginHandler if more else native.LoginHandler
+        return page._render(self, login_error, username, **more)
+
 
 class CourseSignUp(native.SignUpHandler):  # type: ignore[misc] # it has no types
     """The page that makes accounts."""

@@ -76,6 +76,12 @@ def test_the_old_password_cannot_be_guessed_at_without_a_pause(hub: str) -> None
     assert 0 < int(answers[5].headers["Retry-After"]) <= 30
 
 
+def test_a_login_page_that_was_open_for_too_long_says_so(hub: str) -> None:
+    answer = requests.post(f"{hub}/hub/login", data={"username": "prof", "password": PASSWORD}, timeout=60)
+    assert answer.status_code == 403
+    assert "Login form invalid or expired. Try again." in answer.text
+
+
 def test_a_wrong_password_after_another_keeps_a_name_out_for_seconds_that_are_told(tmp_path: Path) -> None:
     throttle = {"throttle": {"wrongPasswords": 3, "wrongPasswordSeconds": 5}}
     with hub_of(tmp_path, hub=throttle) as hub:
@@ -86,6 +92,7 @@ def test_a_wrong_password_after_another_keeps_a_name_out_for_seconds_that_are_to
         while told.status_code == 429:
             wait = int(told.headers["Retry-After"])
             assert 0 < wait <= 5
+            assert "Too many wrong passwords. Try again in" in told.text
             time.sleep(wait)
             told = try_to_log_in(hub, "prof")
         assert told.status_code == 302
