@@ -8,6 +8,7 @@ from components.dataset import Dataset
 from components.guardrails import Guardrails
 from components.https import read_certificate
 from components.hub import Hub
+from components.leaving import Leaving
 from components.materials import template_version
 from components.runtime import Runtime
 from components.workspaces import Workspaces
@@ -35,6 +36,7 @@ hub = Hub(
     certificate=certificate,
     runtime=runtime,
 )
+leaving = Leaving("leaving", storage=course.storage, after=[dataset, hub])
 
 pulumi.export("url", url(course))
 pulumi.export("here", here(course))
