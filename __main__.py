@@ -6,6 +6,7 @@ from components.cluster import Cluster
 from components.dataset import Dataset
 from components.guardrails import Guardrails
 from components.hub import Hub
+from components.leaving import Leaving
 from components.looks import look
 from components.runtime import Runtime
 from components.workspaces import Workspaces
@@ -32,6 +33,7 @@ hub = Hub(
     certificate=found.certificate,
     runtime=runtime,
 )
+leaving = Leaving("leaving", storage=course.storage, after=[dataset, hub])
 
 pulumi.export("url", url(course))
 pulumi.export("here", here(course))

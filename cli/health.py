@@ -128,7 +128,8 @@ def _show(page: Mapping[str, Any], troubles: Sequence[Trouble]) -> None:
 def check(context: typer.Context, json: Json = False) -> None:
     """Try, from a pod like a student's, who can talk to whom. Ends with 1 where that is not as it must be."""
     rows = run("probe", "apply", probe_spec(course_of(context)))["rows"]
-    wrong = [row for row in rows if row["seen"] != row["open"]]
+    # Where nothing was there to be reached, that it was not reached proves nothing.
+    wrong = [row for row in rows if row["seen"] != row["open"] or not row["there"]]
     if json:
         as_json({"rows": rows, "wrong": len(wrong)})
     else:
@@ -140,10 +141,11 @@ def check(context: typer.Context, json: Json = False) -> None:
 
 def tried(row: Mapping[str, Any]) -> tuple[str, ...]:
     words, wrong = {True: "open", False: "closed"}, row["seen"] != row["open"]
+    unproven = not wrong and not row["there"]
     return (
         plain(row["what"]),
         str(row["port"]),
         words[row["open"]],
-        words[row["seen"]] if wrong or row["there"] else "nothing there",
-        "[bold red]WRONG[/]" if wrong else "",
+        "nothing there" if unproven else words[row["seen"]],
+        "[bold red]WRONG[/]" if wrong else "unproven" if unproven else "",
     )

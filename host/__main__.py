@@ -4,6 +4,7 @@ Verbs: `observe` reads, `apply` converges, `remove` obeys the retain policy; a u
 Exit codes: 0 done, 2 bad specification, 3 refused for safety, 4 a command failed.
 """
 
+import errno
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from host import (
     archive,
     certificate,
     kind,
+    leaving,
     node,
     probe,
     restore,
@@ -46,8 +48,23 @@ UNITS: dict[str, ModuleType] = {
     "archive": archive,
     "trash": trash,
     "schedule": schedule,
+    "leaving": leaving,
 }
 VERBS = ("observe", "apply", "remove")
+
+_ROOM = "free some space there, or name another place; then run it again"
+_MOUNT = "the disk or mount that it is on does not answer: `make up` mends the course's own; then run it again"
+_RIGHTS = "run this as root, or let this user have it"
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.ENOTCONN: _MOUNT,
+    errno.EIO: _MOUNT,
+    errno.ESTALE: _MOUNT,
+    errno.EROFS: "it is mounted read-only: mount it anew, or name another place",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
 
 
 def main(argv: list[str]) -> int:
@@ -69,8 +86,17 @@ def main(argv: list[str]) -> int:
     except CommandFailed as error:
         print(f"{unit}: {error}", file=sys.stderr)
         return 4
+    except OSError as error:
+        print(f"{unit}: {in_words(error)}", file=sys.stderr)
+        return 4
     print(json.dumps(result, sort_keys=True))
     return 0
+
+
+def in_words(error: OSError) -> str:
+    """What this server refused: the file, the reason and the remedy."""
+    remedy = _REMEDIES.get(error.errno or 0, "put that right, then run it again")
+    return f"{error.filename or 'a file of this server'}: {error.strerror or error}: {remedy}"
 
 
 def _note(verb: str, result: dict[str, object]) -> None:

@@ -5,10 +5,10 @@ that the template is in the archive once, as it is on the disk.
 """
 
 import gzip
-import json
 import os
+import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,23 +16,35 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from host.archive_file import Member, Reader, Writer
-from host.datasets import ARCHIVED, RESTORING, Course, checked_snapshot, patiently, read, required, root_needed, tag
+from host import VERSION, archives
+from host.archive_file import Member, Reader, Unfinished, Writer, unfinished
+from host.datasets import (
+    ARCHIVED,
+    RESTORING,
+    Course,
+    checked_snapshot,
+    gone,
+    patiently,
+    read,
+    required,
+    root_needed,
+    tag,
+)
 from host.listing import digest, listing, names, size
 from host.lock import locked
 from host.look import looking_into
 from host.pipes import read_from, write_to
-from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
+from host.run import Argv, BadSpecification, CommandFailed, Refused, run, run_as_root, say, succeeds, which
 from host.snapshots import Want as WantSnapshot
-from host.snapshots import take, taken_at
+from host.snapshots import own, take
+from host.template import COMMIT
+from host.verified import Note, changed_since, lacking, left, noted, put
 
-VERBS = ("observe", "last", "write", "verify", "restore")
+VERBS = ("observe", "choose", "last", "write", "verify", "restore")
 
 _FORMAT = 1
-_VERIFIED = "coursehub:verified"
 _KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
 _SCRATCH_SPARE = 1 << 30  # bytes
-_UNCHANGED = 624  # bytes of a stream between two snapshots that do not differ: its first and last record alone
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ class Want:
     """Which course, and which file."""
 
     course: Course
-    file: Path
+    file: Path  # of `choose`, the folder of archives
     snapshot: str | None = None  # to be archived; a new one unless given
     scratch: Path | None = None  # where `verify` makes a pool for a while; beside the archive unless given
 
@@ -120,31 +132,25 @@ def observe(want: Want) -> dict[str, Any]:
     return {key: value for key, value in manifest.items() if key != "parts"} | {"parts": len(manifest["parts"])}
 
 
+def choose(want: Want) -> dict[str, Any]:
+    """Of a folder: the course's newest archive, one to go on with, and what a new one would be called; null: none."""
+    found = archives.look(want.course, want.file)
+    new = want.file / archives.name(want.course, datetime.now(UTC))
+    return {**{key: file and str(file) for key, file in vars(found).items()}, "new": str(new)}
+
+
 def last(want: Want) -> dict[str, Any]:
-    """Which snapshot of the course was verified last, and when."""
-    return {"verified": verified(want.course)}
+    """Which archive of the course was verified last, and when."""
+    note = noted(want.course.path)
+    return {"verified": note and asdict(note)}
 
 
 def write(want: Want) -> dict[str, Any]:
     """Archive the course as it is at one snapshot. A run that was killed goes on after its last whole part."""
     root_needed("archiving everybody's work")
-    if want.file.exists():
-        raise Refused(f"{want.file} is there already: an archive is never overwritten; name another file")
-    if not want.file.parent.is_dir():
-        raise Refused(f"there is no folder {want.file.parent} for the archive: make it, or mount it")
-    with locked(f"{want.course.path}.archive"), _writer(want) as writer:
-        _begin(want, writer)
+    with locked(f"{want.course.path}.archive"), locked(str(want.file)), Writer(want.file, _head(want)) as writer:
         snapshot = writer.head["snapshot"]
-        table = required(want.course, ["origin", "creation", "used", *_KEPT])
-        if f"{want.course.path}@{snapshot}" not in table:
-            raise Refused(
-                f"{want.course.path} has no snapshot {snapshot}"
-                + (
-                    f" any more, and {want.file}.partial is one of it: delete that and its journal"
-                    if writer.done
-                    else ""
-                )
-            )
+        table = required(want.course, ["origin", "creation", "used", COMMIT, *_KEPT])
         tag("hold", ARCHIVED, f"{want.course.path}@{snapshot}")
         todo = parts(want.course, snapshot, table)
         bases: dict[str, frozenset[str]] = {"": frozenset()}
@@ -162,6 +168,7 @@ def write(want: Want) -> dict[str, Any]:
             "created": table[f"{want.course.path}@{snapshot}"]["creation"],
             "used": int(table[want.course.path]["used"]),
             "datasets": {part.dataset: _kept(table[_full(want.course, part.dataset)]) for part in todo},
+            "commits": {part.key: commit for part in todo if (commit := _commit(table, want.course, part))},
             "parts": writer.done,
         }
         total = writer.finish(manifest)
@@ -169,24 +176,57 @@ def write(want: Want) -> dict[str, Any]:
     return {"file": str(want.file), "snapshot": snapshot, "size": total, "parts": len(todo), "files": files}
 
 
-def _writer(want: Want) -> Writer:
-    head = {"format": _FORMAT, "course": want.course.path, "compression": "zstd" if which("zstd") else "gzip"}
-    return Writer(want.file, {**head, "snapshot": want.snapshot or ""})
+def _head(want: Want) -> dict[str, Any]:
+    """What the archive is of: a new snapshot, the one asked for, or that of the run to go on with.
 
-
-def _begin(want: Want, writer: Writer) -> None:
-    """Take the snapshot, or go on with the one of the killed run. Raises Refused if that was of something else."""
-    head = writer.head
-    same = head["course"] == want.course.path and want.snapshot in (None, head["snapshot"])
-    if writer.done and not same:
-        raise Refused(
-            f"{want.file}.partial is of {head['course']}@{head['snapshot']}: finish that first,"
-            " or delete it and its journal"
-        )
-    if not same or not head["snapshot"]:
+    Raises Refused, with no file made, where nothing can be written under this name.
+    """
+    if want.file.exists():
+        raise Refused(f"{want.file} is there already: an archive is never overwritten; name another file")
+    if not want.file.parent.is_dir():
+        raise Refused(f"there is no folder {want.file.parent} for the archive: make it, or mount it")
+    there = own(want.course)
+    if head := to_go_on_with(want, unfinished(want.file), there):
+        _unzippable(f"{want.file}.partial", head["compression"])
+        return head
+    if want.snapshot not in (None, *there):
+        raise Refused(f"{want.course.path} has no snapshot {want.snapshot}; there are: {', '.join(there) or 'none'}")
+    return {
+        "format": _FORMAT,
+        "course": want.course.path,
+        "compression": "zstd" if which("zstd") else "gzip",
+        "versions": _versions(),
         # One of the schedule's own unless named: its plan prunes it in its time.
-        snapshot = want.snapshot or take(WantSnapshot(want.course))["snapshot"]
-        writer.begin({**head, "course": want.course.path, "snapshot": snapshot})
+        "snapshot": want.snapshot or take(WantSnapshot(want.course))["snapshot"],
+    }
+
+
+def to_go_on_with(want: Want, begun: Unfinished | None, there: Container[str]) -> dict[str, Any] | None:
+    """What the archive is of that a killed run began; None where there is nothing to go on with.
+
+    `there` are the course's snapshots. Raises Refused where whole parts of something else are in the way.
+    """
+    if begun is None:
+        return None
+    head = begun.head
+    same = head["course"] == want.course.path and want.snapshot in (None, head["snapshot"])
+    if same and head["snapshot"] in there:
+        return head
+    if begun.whole:
+        what = f"{head['course']}@{head['snapshot']}"
+        remedy = "delete it and its journal" if same else "finish that first, or delete it and its journal"
+        raise Refused(f"{want.file}.partial is of {what}{', which is not there any more' if same else ''}: {remedy}")
+    return None
+
+
+def _versions() -> dict[str, str]:
+    zfs = run(["zfs", "version"]).split()[0] if succeeds(["zfs", "version"]) else "zfs-fuse"
+    return {"coursehub": VERSION, "zfs": zfs, "python": platform.python_version()}
+
+
+def _commit(table: Mapping[str, Mapping[str, str]], course: Course, part: Part) -> str:
+    """The commit that a version of the template was made from; empty where it is none."""
+    return table[_full(course, part.key)][COMMIT].removeprefix("-")
 
 
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
@@ -255,10 +295,11 @@ def restore(want: Want) -> dict[str, Any]:
     """
     root_needed("bringing back a course")
     archive = _sound(want.file)
-    with locked(want.course.path):
+    place = f"{want.course.pool}/{RESTORING}"
+    # One at a time for each pool: the same archive grows in the same place, whatever it is to be called.
+    with locked(want.course.path), locked(place):
         if read(want.course.path, ["mounted"], depth=0):
             raise Refused(f"{want.course.path} is there already: nothing is ever restored over a course; name another")
-        place = f"{want.course.pool}/{RESTORING}"
         if not read(place, ["mounted"], depth=0):
             run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", place])
         growing = Course(want.course.pool, f"{RESTORING}/{archive.seal[:16]}")
@@ -269,6 +310,8 @@ def restore(want: Want) -> dict[str, Any]:
             for key in ("quota", "readonly"):
                 if kept[key] not in ("0", "none", "off", "-"):
                     run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(growing, dataset)])
+        for snapshot, commit in archive.manifest.get("commits", {}).items():
+            run_as_root(["zfs", "set", f"{COMMIT}={commit}", _full(growing, snapshot)])
         # Its own mountpoint, of nowhere: zfs-fuse would mount homes before what they lie in as it renames.
         run_as_root(["zfs", "set", "mountpoint=none", growing.path])
         patiently(["zfs", "rename", "-p", growing.path, want.course.path])
@@ -276,7 +319,8 @@ def restore(want: Want) -> dict[str, Any]:
         for name, values in sorted(read(want.course.path, ["mounted"]).items()):
             if values["mounted"] == "no":
                 run_as_root(["zfs", "mount", name])
-        patiently(["zfs", "destroy", place])
+        if len(read(place, ["mounted"], depth=1)) == 1:  # else another restoration was broken off there
+            patiently(["zfs", "destroy", place])
     say(f"{want.course.path} is back as of {archive.manifest['snapshot']}: `make up` gives it a hub")
     return {"course": want.course.path, "snapshot": archive.manifest["snapshot"]}
 
@@ -285,14 +329,17 @@ def _sound(file: Path) -> Reader:
     archive = Reader(file)
     if archive.manifest["format"] != _FORMAT:
         raise Refused(f"{file} is of format {archive.manifest['format']}: a newer coursehub reads it")
-    zipped = archive.manifest["compression"]
-    if which(zipped) is None:
-        raise Refused(f"{file} is compressed by {zipped}, which is not on this server: `apt-get install {zipped}`")
+    _unzippable(str(file), archive.manifest["compression"])
     say(f"hashing {file}")
     members = [Member(**entry[kind]) for entry in archive.manifest["parts"] for kind in ("stream", "listing")]
     if wrong := archive.damaged(members):
         raise Refused(f"{file} is damaged: {', '.join(wrong)} is not as it was written. Use another copy")
     return archive
+
+
+def _unzippable(file: str, zipped: str) -> None:
+    if which(zipped) is None:
+        raise Refused(f"{file} is compressed by {zipped}, which is not on this server: `apt-get install {zipped}`")
 
 
 @contextmanager
@@ -373,57 +420,57 @@ def _differences(archive: Reader, course: Course) -> list[str]:
 def _note_verified(want: Want, archive: Reader) -> bool:
     """Say on the course itself which snapshot is safe; the one before need not be held any more."""
     manifest = archive.manifest
-    here = read(want.course.path, ["creation", "userrefs"])
-    snapshot = f"{want.course.path}@{manifest['snapshot']}"
-    if snapshot not in here or here[snapshot]["creation"] != manifest["created"]:
+    created = int(manifest["created"])
+    here = own(want.course) if read(want.course.path, ["mounted"], depth=0) else {}
+    if not _is_that(here, manifest):
         say(f"{want.course.path} is not here with the snapshot {manifest['snapshot']}: nothing was noted on it")
         return False
-    note = {
-        "snapshot": manifest["snapshot"],
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sha256": archive.seal,
-    }
-    run_as_root(["zfs", "set", f"{_VERIFIED}={json.dumps(note)}", want.course.path])
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    put(Note(manifest["snapshot"], at, archive.seal, str(want.file)), want.course.path)
     for name, values in here.items():
-        older = name.startswith(f"{want.course.path}@") and name != snapshot and taken_at(name.partition("@")[2])
-        if older and int(values["userrefs"]) and int(values["creation"]) < int(manifest["created"]):
-            tag("release", ARCHIVED, name)
+        # One that somebody named is held by whoever named it, or by nobody, from now on.
+        if name != manifest["snapshot"] and values["userrefs"] != "0" and int(values["creation"]) < created:
+            tag("release", ARCHIVED, f"{want.course.path}@{name}")
     return True
 
 
-def safe(course: Course, folder: Path, snapshot: str) -> Path:
-    """The verified archive of a snapshot, in a folder, made unless it is there. Raises as `write` and `verify`."""
-    file = folder / f"{course.label}-{snapshot}.tar"
-    want = Want(course, file, snapshot)
-    if not file.exists():
-        write(want)
-    verify(want)
+def _is_that(here: Mapping[str, Mapping[str, str]], manifest: Mapping[str, Any]) -> bool:
+    """Whether the snapshot that an archive is of is among those that are here."""
+    found = here.get(manifest["snapshot"])
+    return found is not None and found["creation"] == manifest["created"]
+
+
+def safe(course: Course, folder: Path) -> Path:
+    """A verified archive, in a folder, of all work as it is when this begins; made unless it is there.
+
+    One that was broken off is finished first, so that no two are. Raises as `write` and `verify`.
+    """
+    root_needed("archiving everybody's work")
+    if gone(course):
+        raise Refused(
+            f"{course.path} is not there to be archived: bring it back, `zfs list -r {course.pool}` shows all"
+        )
+    with locked(course.path):
+        now = left(course)
+        note = noted(course.path)
+        if note is not None and not lacking(course, now):
+            say(f"{note.file} was verified, and nothing was written since")
+            return Path(note.file)
+    if begun := archives.look(course, folder).unfinished:
+        say(f"finishing {begun}")
+        write(Want(course, begun))
+    file = archives.look(course, folder).newest
+    if file is None or not _has_all(course, file, now):
+        file = folder / archives.name(course, datetime.now(UTC))
+        write(Want(course, file, now))
+    verify(Want(course, file))
     return file
 
 
-def verified(course: Course) -> dict[str, str] | None:
-    """Which snapshot of the course was verified in an archive, and when; None if none was."""
-    found = read(course.path, [_VERIFIED], depth=0)
-    text = found[course.path][_VERIFIED] if found else "-"
-    return None if text == "-" else json.loads(text)
-
-
-def changed_since(course: Course, snapshot: str, now: str) -> list[str]:
-    """Datasets that differ between two snapshots of the course, or are not in the former."""
-    table = required(course, ["creation"])
-    datasets = [name for name in table if "@" not in name and f"{name}@{now}" in table]
-    return [
-        _below(course, name) or course.path
-        for name in datasets
-        if f"{name}@{snapshot}" not in table or _differ(f"{name}@{snapshot}", f"{name}@{now}")
-    ]
-
-
-def _differ(before: str, after: str) -> bool:
-    # zfs-fuse has no `written`; what would be sent tells the same, and reading stops at its first change.
-    sent = 0
-    for block in read_from(["zfs", "send", "-i", before, after]):
-        sent += len(block)
-        if sent > _UNCHANGED:
-            return True
-    return False
+def _has_all(course: Course, file: Path, now: str) -> bool:
+    """Whether an archive is of all work that is in a snapshot, or of what became of it since."""
+    manifest, here = Reader(file).manifest, own(course)
+    if not _is_that(here, manifest):
+        return False
+    later = manifest["snapshot"] == now or int(manifest["created"]) > int(here[now]["creation"])
+    return later or not changed_since(course, manifest["snapshot"], now)

@@ -14,6 +14,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -35,15 +36,31 @@ class Member:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """What a killed run left of an archive."""
+
+    head: dict[str, Any]  # what it is of
+    whole: int  # how many entries are whole
+
+
+def unfinished(path: Path) -> Unfinished | None:
+    """What there is of an archive that was begun under this name; None where nothing was."""
+    lines = _whole_lines(_journal(path))
+    return Unfinished(lines[0], len(lines) - 1) if lines else None
+
+
 class Writer:
-    """An archive that is being written. `head` says what it is of, and is that of the killed run if one goes on."""
+    """An archive that is being written. `head` says what it is of; a killed run with the same is gone on with, and any
+    other is forgotten."""
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
+        self.head = head
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
-        self._journal = path.with_name(f"{path.name}.journal")
-        lines = _whole_lines(self._journal) or [head]
-        self.head = lines[0]
+        self._journal = _journal(path)
+        lines = _whole_lines(self._journal)
+        lines = lines if lines[:1] == [head] else [head]
         self.done: list[dict[str, Any]] = [line["entry"] for line in lines[1:]]
         self._file: BinaryIO = self._partial.open("r+b" if self._partial.exists() else "w+b")
         os.fchmod(self._file.fileno(), 0o600)  # it holds everybody's work
@@ -57,34 +74,30 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def begin(self, head: dict[str, Any]) -> None:
-        """Say what the archive is of, while it is empty."""
-        self.head = head
-        self._journal.unlink()
-        self._note(head)
+        with _named(self._partial):
+            self._file.close()
 
     def add(self, name: str, blocks: Iterable[bytes]) -> Member:
         """Write a member."""
         start = self._file.tell()
-        self._file.write(bytes(_RECORD))
+        self._write(bytes(_RECORD))
         found, size = hashlib.sha256(), 0
         for block in blocks:
-            self._file.write(block)
+            self._write(block)
             found.update(block)
             size += len(block)
-        self._file.write(bytes(-size % _RECORD))
+        self._write(bytes(-size % _RECORD))
         end = self._file.tell()
-        self._file.seek(start)
-        self._file.write(_header(name, size))
-        self._file.seek(end)
+        with _named(self._partial):
+            self._file.seek(start)
+        self._write(_header(name, size))
+        with _named(self._partial):
+            self._file.seek(end)
         return Member(name, size, found.hexdigest())
 
     def note(self, entry: dict[str, Any]) -> None:
         """Remember that everything up to here is whole and on the disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._flush()
         self._note({"end": self._file.tell(), "entry": entry})
         self.done.append(entry)
 
@@ -93,9 +106,8 @@ class Writer:
         text = json.dumps(manifest, sort_keys=True).encode()
         self.add(_MANIFEST, [text])
         self.add(_SEAL, [hashlib.sha256(text).hexdigest().encode()])
-        self._file.write(bytes(_END))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._write(bytes(_END))
+        self._flush()
         size = self._file.tell()
         self._partial.rename(self._path)
         self._journal.unlink()
@@ -104,11 +116,34 @@ class Writer:
         os.close(folder)
         return size
 
+    def _write(self, block: bytes) -> None:
+        with _named(self._partial):
+            self._file.write(block)
+
+    def _flush(self) -> None:
+        with _named(self._partial):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
     def _note(self, line: dict[str, Any]) -> None:
-        with self._journal.open("a") as journal:
+        with _named(self._journal), self._journal.open("a") as journal:
             journal.write(json.dumps(line) + "\n")
             journal.flush()
             os.fsync(journal.fileno())
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say in an error of which file it is: Python does not where one is open."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.journal")
 
 
 def _whole_lines(journal: Path) -> list[dict[str, Any]]:

@@ -84,12 +84,25 @@ def read(path: str, properties: Sequence[str], *, depth: int | None = None) -> d
     return dict(found)
 
 
-def required(course: Course, properties: Sequence[str]) -> dict[str, Mapping[str, str]]:
-    """As `read` for a whole course. Raises Refused if it is not there."""
-    found = read(course.path, properties)
+def required(course: Course, properties: Sequence[str], *, depth: int | None = None) -> dict[str, Mapping[str, str]]:
+    """As `read` for a course. Raises Refused if it is not there."""
+    found = read(course.path, properties, depth=depth)
     if not found:
         raise Refused(f"the course's dataset {course.path} is not there: `make up` makes it")
     return found
+
+
+def gone(course: Course) -> bool:
+    """Whether a course that was made is in its pool no more. Raises Refused where the pool is not there to tell."""
+    if read(course.path, ["mounted"], depth=0):
+        return False
+    if course.pool not in run_as_root(["zpool", "list", "-H", "-o", "name"]).split():
+        raise Refused(
+            f"the pool {course.pool} is not there, and with it all work of {course.path}: `zpool import {course.pool}`"
+            " brings it back, `zpool import` alone shows what can be. Where it is lost for good, `pulumi state delete`"
+            " has the stack forget the dataset"
+        )
+    return True
 
 
 def patiently(argv: Sequence[str]) -> None:

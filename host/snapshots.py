@@ -4,12 +4,13 @@ Those that the schedule takes are called coursehub-<time>. A retention plan prun
 whatever somebody gave a name of the own stays until somebody destroys it.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from host.datasets import HELD, LEFT, Course, checked_snapshot, required, tag
+from host.datasets import ARCHIVED, HELD, LEFT, Course, checked_snapshot, required, tag
 from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run_as_root, say
 
@@ -127,6 +128,16 @@ def _snapshot(course: Course, name: str, members: list[tuple[str, Mapping[str, s
     )
 
 
+def own(course: Course) -> dict[str, Mapping[str, str]]:
+    """The snapshots of the course's own dataset by name, with `userrefs` and `creation`.
+
+    Every snapshot of the course is one of these, and this takes as long with a thousand homes as with one. Raises
+    Refused if the course is not there.
+    """
+    table = required(course, ["userrefs", "creation"], depth=1)
+    return {name.partition("@")[2]: values for name, values in table.items() if name.startswith(f"{course.path}@")}
+
+
 def observe(want: Want) -> dict[str, Any]:
     """All snapshots of the course, oldest first."""
     return {"snapshots": [{**vars(s), "scheduled": taken_at(s.name) is not None} for s in facts(want.course)]}
@@ -136,14 +147,23 @@ def take(want: Want) -> dict[str, Any]:
     """A snapshot of everything at one moment. Raises Refused where the name is taken, or coursehub's own."""
     if want.name and want.name.startswith(_OURS):
         raise Refused(f"names that begin with {_OURS} are the schedule's, and are pruned: choose another")
-    name = want.name or scheduled(datetime.now(UTC))
     with locked(want.course.path):
-        there = {snapshot.name for snapshot in facts(want.course)}
+        there = own(want.course)
         if want.name in there:
-            raise Refused(f"{want.course.path} has a snapshot {name} already: choose another name")
-        if name not in there:
-            run_as_root(["zfs", "snapshot", "-r", f"{want.course.path}@{name}"])
-    return {"snapshot": name}
+            raise Refused(f"{want.course.path} has a snapshot {want.name} already: choose another name")
+        return {"snapshot": _taken(want.course, want.name or _now(there))}
+
+
+def _now(there: Iterable[str]) -> str:
+    """A name of the schedule's for this moment; one that is there already is of an earlier one."""
+    while (name := scheduled(datetime.now(UTC))) in there:
+        time.sleep(0.1)
+    return name
+
+
+def _taken(course: Course, name: str) -> str:
+    run_as_root(["zfs", "snapshot", "-r", f"{course.path}@{name}"])
+    return name
 
 
 def hold(want: Want) -> dict[str, Any]:
@@ -152,32 +172,39 @@ def hold(want: Want) -> dict[str, Any]:
 
 
 def release(want: Want) -> dict[str, Any]:
-    """Let a held snapshot go again. It stays held where an archive is of it."""
+    """Let a held snapshot go again, also one that is held since an archive is of it: whoever names it means it.
+
+    Without the snapshot of the last verified archive nothing can be told to be unchanged since: it takes another
+    archive before anything is destroyed.
+    """
+    _tagged(want, "release", ARCHIVED)
     return _tagged(want, "release")
 
 
-def _tagged(want: Want, verb: str) -> dict[str, Any]:
+def _tagged(want: Want, verb: str, why: str = HELD) -> dict[str, Any]:
     name = _one_there(want)
-    tag(verb, HELD, f"{want.course.path}@{name}")
-    return {"snapshot": name, "held": any(s.held for s in facts(want.course) if s.name == name)}
+    tag(verb, why, f"{want.course.path}@{name}")
+    return {"snapshot": name, "held": own(want.course)[name]["userrefs"] != "0"}
 
 
 def leave(course: Course) -> str:
-    """A held snapshot of the course as it is left, in the place of the one before; its name."""
-    older = [snapshot.name for snapshot in facts(course) if snapshot.held and taken_at(snapshot.name)]
-    name: str = take(Want(course))["snapshot"]
+    """A held snapshot of the course as it is left, in the place of the one before; its name. The caller has the lock.
+
+    It is never one that was there: what was written a moment ago is in it.
+    """
+    there = own(course)
+    name = _taken(course, _now(there))
     tag("hold", LEFT, f"{course.path}@{name}")
-    for before in older:
-        if before != name:
+    for before, values in there.items():
+        if taken_at(before) and values["userrefs"] != "0":
             tag("release", LEFT, f"{course.path}@{before}")
     return name
 
 
 def _one_there(want: Want) -> str:
-    names = [snapshot.name for snapshot in facts(want.course)]
     if want.name is None:
         raise BadSpecification("not a specification of snapshots: `name` is missing")
-    if want.name not in names:
+    if want.name not in (names := own(want.course)):
         raise Refused(f"{want.course.path} has no snapshot {want.name}; there are: {', '.join(names) or 'none'}")
     return want.name
 

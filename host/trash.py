@@ -5,13 +5,12 @@ written to. Only an explicit purge deletes it.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from host.archive import changed_since, verified
 from host.datasets import (
     ARCHIVED,
     HELD,
@@ -21,21 +20,18 @@ from host.datasets import (
     checked_student,
     patiently,
     read,
-    required,
     root_needed,
     tag,
     unmounted,
 )
 from host.lock import locked
 from host.run import BadSpecification, Refused, run_as_root, say
-from host.snapshots import leave
+from host.verified import NO_WORK, Note, archived, lost, noted, put
 
 VERBS = ("observe", "bury", "purge")
 
 _WAS, _SINCE = "coursehub:was", "coursehub:trashed"
 _DAY = 86400  # seconds
-# The hub writes to its database as long as it runs; no student's work is in it.
-_NO_WORK = ("hub",)
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,10 @@ def parse(given: dict[str, Any]) -> Want:
 
 
 def observe(want: Want) -> dict[str, Any]:
-    """All that is in the pool's trash, the oldest first."""
+    """All that coursehub put into the pool's trash, the oldest first."""
+    entries, foreign = _entries(want.course.pool)
+    for name in foreign:
+        say(f"{name} was not put into the trash by coursehub, and is left alone")
     found = [
         {
             "entry": name.rpartition("/")[2],
@@ -74,14 +73,17 @@ def observe(want: Want) -> dict[str, Any]:
             "purge_from": int(values[_SINCE]) + want.keep_days * _DAY,
             "used": int(values["used"]),
         }
-        for name, values in _entries(want.course.pool).items()
+        for name, values in entries.items()
     ]
     return {"trash": sorted(found, key=lambda entry: entry["since"])}
 
 
-def _entries(pool: str) -> dict[str, Mapping[str, str]]:
+def _entries(pool: str) -> tuple[dict[str, Mapping[str, str]], list[str]]:
+    """What is in the trash, by full name, and the names of what somebody else put there."""
     table = read(f"{pool}/{TRASH}", [_WAS, _SINCE, "used"], depth=1)
-    return {name: values for name, values in table.items() if name.count("/") == 2 and "@" not in name}
+    there = {name: values for name, values in table.items() if name.count("/") == 2 and "@" not in name}
+    foreign = [name for name, values in there.items() if "-" in (values[_WAS], values[_SINCE])]
+    return {name: values for name, values in there.items() if name not in foreign}, foreign
 
 
 def bury(want: Want) -> dict[str, Any]:
@@ -100,18 +102,47 @@ def into_trash(course: Course, student: str | None = None) -> str:
     """
     root_needed("taking work out of use")
     path = course.home(student) if student else course.path
-    if path not in required(course, ["mounted"]):
-        raise Refused(f"{student} has no home in {course.path}")
-    if users := sorted(set(_users(path))):
-        raise Refused(f"{path} is in use by {', '.join(users[:5])}: stop the servers first")
-    _archived(course, student)
     with locked(course.path):
-        entry = _moved(course.pool, path, unmountable=not student)
+        if not read(path, ["mounted"], depth=0):
+            raise Refused(f"{student} has no home in {course.path}" if student else f"{path} is not there")
+        archived(course, student)
+        _refuse_in_use(path)
+        note = _unmounted_and_archived(course, path, student)
+        entry = _moved(course.pool, path, note, unmountable=not student)
     say(f"to have it back: zfs rename {entry} {path}, then zfs inherit readonly {path}, then `make up`")
     return entry
 
 
-def _moved(pool: str, path: str, *, unmountable: bool) -> str:
+def may_go(course: Course) -> None:
+    """Raises Refused where a course, whose hub may still run, could not go into the trash. Moves nothing."""
+    root_needed("taking work out of use")
+    with locked(course.path):
+        archived(course)
+        _refuse_in_use(course.path, besides=[f"{course.path}/{name}" for name in NO_WORK])
+
+
+def _refuse_in_use(path: str, besides: Iterable[str] = ()) -> None:
+    if users := sorted(set(_users(path, besides))):
+        raise Refused(f"{path} is in use by {', '.join(users[:5])}: stop the servers first")
+
+
+def _unmounted_and_archived(course: Course, path: str, student: str | None) -> Note:
+    """Unmount it, and only then look for the last time: from here on nobody can write. Refused, it is mounted again."""
+    mounted = _mounted(path)
+    try:
+        unmounted(path)
+        return archived(course, student)
+    except BaseException:
+        for name in sorted(set(mounted) - set(_mounted(path))):
+            run_as_root(["zfs", "mount", name])
+        raise
+
+
+def _mounted(path: str) -> list[str]:
+    return [name for name, values in read(path, ["mounted"]).items() if values["mounted"] == "yes"]
+
+
+def _moved(pool: str, path: str, note: Note, *, unmountable: bool) -> str:
     now = datetime.now(UTC)
     label = path.removeprefix(f"{pool}/").replace("/", ".")
     entry = f"{pool}/{TRASH}/{label}.{now.strftime('%Y%m%dT%H%M%SZ')}"
@@ -119,7 +150,7 @@ def _moved(pool: str, path: str, *, unmountable: bool) -> str:
         run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", f"{pool}/{TRASH}"])
     run_as_root(["zfs", "set", f"{_WAS}={path}", path])
     run_as_root(["zfs", "set", f"{_SINCE}={int(now.timestamp())}", path])
-    unmounted(path)
+    put(note, path)
     if unmountable:
         # Before it moves: nothing in the trash may ever be mounted where a new course of this name would be.
         run_as_root(["zfs", "set", "mountpoint=none", path])
@@ -128,25 +159,9 @@ def _moved(pool: str, path: str, *, unmountable: bool) -> str:
     return entry
 
 
-def _archived(course: Course, student: str | None) -> None:
-    """Raises Refused unless a verified archive has everything as it is now."""
-    remedy = "`coursehub archive`, then `coursehub verify`"
-    note = verified(course)
-    if note is None:
-        raise Refused(f"{course.path} was never archived and verified: {remedy}")
-    changed = changed_since(course, note["snapshot"], leave(course))
-    if student:
-        changed = [name for name in changed if f"{name}/".startswith(f"homes/{student}/")]
-    changed = [name for name in changed if name not in _NO_WORK]
-    if changed:
-        named = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        raise Refused(f"written to since the archive of {note['snapshot']} was verified: {named}. {remedy}")
-
-
-def _users(path: str) -> Iterator[str]:
-    """Processes that work in a dataset, or in one below it, in whatever container they are."""
-    mounted = [name for name, values in read(path, ["mounted"]).items() if values["mounted"] == "yes"]
-    devices = {_device(Path("/", name)) for name in mounted} - {None}
+def _users(path: str, besides: Iterable[str]) -> Iterator[str]:
+    """Processes that work in a dataset, or in one below it but for some, in whatever container they are."""
+    devices = {_device(Path("/", name)) for name in set(_mounted(path)) - set(besides)} - {None}
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             try:
@@ -165,9 +180,13 @@ def _device(link: Path) -> int | None:
 
 
 def purge(want: Want) -> dict[str, Any]:
-    """Delete one entry of the trash for good. Raises Refused before its time, or where it was not typed twice."""
+    """Delete one entry of the trash for good.
+
+    Raises Refused before its time, where it was not typed twice, or where the archive that has all of it is not there.
+    """
+    root_needed("deleting work for good")
     path = f"{want.course.pool}/{TRASH}/{want.entry}"
-    entries = _entries(want.course.pool)
+    entries, _ = _entries(want.course.pool)
     if path not in entries:
         there = ", ".join(name.rpartition("/")[2] for name in entries) or "nothing"
         raise Refused(f"{want.entry!r} is not in the trash; there is: {there}")
@@ -177,6 +196,9 @@ def purge(want: Want) -> dict[str, Any]:
     if time.time() < until:
         day = datetime.fromtimestamp(until, UTC).date()
         raise Refused(f"{want.entry} is kept for {want.keep_days} days, until {day}: nothing was deleted")
+    note = noted(path)
+    if why := lost(note) if note else "it is not known which archive has it":
+        raise Refused(f"{want.entry} stays: {why}. To be rid of it all the same: zfs destroy -r {path}")
     with locked(path):
         for name, values in read(path, ["userrefs"]).items():
             if name.startswith(f"{path}@") and int(values["userrefs"]):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from host import archive, snapshots, trash
-from host.datasets import Course
+from host.datasets import Course, gone
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
 from host.state import is_new, was_made
@@ -341,23 +341,31 @@ def remove(want: Want) -> dict[str, Any]:
     Raises Refused, with everything in its place, where work could be lost.
     """
     course = Course(want.pool, want.dataset)
-    found = _properties(want) if want.pool in facts(want).pools else None
+    if want.archive:
+        archive.safe(course, Path(want.archive))
+    found = facts(want).properties
     if found is None:
+        if want.destroy:
+            gone(course)  # or refused
         say(f"{want.path} is not there any more")
         return {"dataset": want.path, "kept": False}
     if want.destroy:
         entry = trash.into_trash(course)
         say(f"{want.path} is now {entry}, as storage.confirmDestroy asked; `coursehub purge` deletes it for good")
         return {"dataset": want.path, "kept": False, "trash": entry}
-    try:
-        snapshot = snapshots.leave(course)
-    except CommandFailed as error:  # a pool that is full, or failing, keeps what it has all the same
-        say(f"no snapshot of {want.path} could be taken: {error}")
-    else:
-        if want.archive:
-            archive.safe(course, Path(want.archive), snapshot)
+    if not want.archive:
+        _leave(course)
     say(f"kept {want.path}, mounted at {found['mountpoint']}: {int(found['used']):,} bytes of students' work")
     return {"dataset": want.path, "kept": True}
+
+
+def _leave(course: Course) -> None:
+    """A held snapshot; a pool that is full, or failing, keeps what it has all the same."""
+    try:
+        with locked(course.path):
+            snapshots.leave(course)
+    except CommandFailed as error:
+        say(f"no snapshot of {course.path} could be taken: {error}")
 
 
 def _properties(want: Want) -> dict[str, str] | None:

@@ -33,6 +33,15 @@ def archive_spec(storage: Storage, file: str, snapshot: str | None = None) -> di
     return {**course_spec(storage), "file": file, "snapshot": snapshot}
 
 
+def leaving_spec(storage: Storage) -> dict[str, Any]:
+    """The specification of the host unit `leaving`."""
+    return {
+        **course_spec(storage),
+        "destroy": storage.on_destroy == "destroy",
+        "archive": storage.archive if storage.on_destroy == "archive" else None,
+    }
+
+
 def trash_spec(course: Course) -> dict[str, Any]:
     """The specification of the host unit `trash`, without what it is to do."""
     students = [entry.name for entry in course.participants]

@@ -279,6 +279,7 @@ def test_only_a_confirmed_destruction_destroys(stack: Stack) -> None:
     assert kept.returncode != 0
     assert "never archived and verified" in kept.stdout
     assert DATASET in zfs("zfs", "list", "-H", "-o", "name").split()
+    assert ada(stack).read_file("notes.txt") == "first lecture", "a refusal comes before anything is taken down"
 
 
 def test_an_archive_is_verified_before_the_course_is_gone_and_the_work_is_in_the_trash(
@@ -287,7 +288,8 @@ def test_an_archive_is_verified_before_the_course_is_gone_and_the_work_is_in_the
     stack.configure(storage={"onDestroy": "archive", "archive": str(tmp_path)})
     stack.must("up", "--yes", "--skip-preview")
     assert f"kept {DATASET}" in stack.must("destroy", "--yes", "--skip-preview")
-    assert len(list(tmp_path.glob("*.tar"))) == 1
+    # One while all ran, and another if a server wrote something as it ended.
+    assert 1 <= len(list(tmp_path.glob("*.tar"))) <= 2
     stack.configure(storage={"onDestroy": "destroy", "confirmDestroy": DATASET})
     stack.must("up", "--yes", "--skip-preview")
     said = stack.must("destroy", "--yes", "--skip-preview")

@@ -44,6 +44,7 @@ class Answers(mocks.Mocks):
             "homes-template": "{}",
             "runtime-proof": "{}",
             "homes-workspaces": "{}",
+            "leaving-check": "{}",
         }
         match args.typ:
             case "command:local:Command":
@@ -93,7 +94,7 @@ def _name(urn: str) -> str:
 
 
 def run_program(config: Mapping[str, Any], state: Path = NOWHERE) -> pulumi.Output[dict[str, Registered]]:
-    """Run `__main__.py`, as at preview, with a configuration; what it registered, once all outputs have settled.
+    """Run `__main__.py`, as at preview, with a configuration; what it registered, once everything is.
 
     `state` is the folder where the stack notes what it made; without it nothing is known to be made.
     """
@@ -105,7 +106,9 @@ def run_program(config: Mapping[str, Any], state: Path = NOWHERE) -> pulumi.Outp
     export = pulumi.export
     pulumi.export = exported.__setitem__  # type: ignore[assignment] # the mocks keep no stack outputs
     try:
-        runpy.run_path(str(ROOT / "__main__.py"))
+        made = runpy.run_path(str(ROOT / "__main__.py")).values()
     finally:
         pulumi.export = export
-    return pulumi.Output.all(**exported).apply(lambda _: monitor.registered)
+    components = [value for value in made if isinstance(value, pulumi.ComponentResource)]
+    urns = [child.urn for component in components for child in component._childResources]
+    return pulumi.Output.all(*urns, *exported.values()).apply(lambda _: monitor.registered)

@@ -35,6 +35,7 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
             *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
             *("hub", "hub-secrets", "hub-database", "hub-lab", "hub-release"),
             *("guardrails", "guardrails-namespace", *POLICIES, *QUOTAS),
+            *("leaving", "leaving-check"),
         }
         assert "dataset-zfs" in graph["cluster-kind"].needs
         assert "cluster-kind" in graph["cluster-kubernetes"].needs
@@ -247,7 +248,7 @@ def test_the_number_of_resources_does_not_depend_on_students(students: int) -> N
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
         return run_program(with_section(homes=homes(students))).apply(
-            lambda graph: _assert_count(graph, 18 + len(POLICIES) + len(QUOTAS))
+            lambda graph: _assert_count(graph, 20 + len(POLICIES) + len(QUOTAS))
         )
 
     run()
@@ -266,6 +267,51 @@ def test_snapshots_are_scheduled_where_asked_for_and_nothing_else_changes() -> p
     first = run_program(DEV)
     asked = with_section(storage='{"quota": "1Gi", "snapshots": {"weekly": 2}}')
     return pulumi.Output.all(first, run_program(asked)).apply(check)
+
+
+@pulumi.runtime.test
+def test_nothing_is_taken_down_before_work_was_found_to_be_safe() -> pulumi.Output[None]:
+    """Pulumi deletes what others need only after these others."""
+
+    def check(graph: dict[str, Registered]) -> None:
+        needed, todo = set[str](), ["leaving-check"]
+        while todo:
+            new = graph[todo.pop()].needs - needed
+            needed |= new
+            todo += new
+        # A provider is not deleted before what it made.
+        things = {name for name, made in graph.items() if not made.type.startswith(("coursehub:", "pulumi:providers:"))}
+        assert "dataset-schedule" in things and "hub-release" in things
+        assert things - needed == {"leaving-check"}
+
+    storage = '{"quota": "1Gi", "snapshots": {}}'
+    return run_program(with_section(storage=storage, homes=homes(3))).apply(check)
+
+
+@pytest.mark.parametrize(
+    ("storage", "destroy", "folder"),
+    [
+        ({}, False, None),
+        ({"archive": "/backup"}, False, None),
+        ({"archive": "/backup", "onDestroy": "archive"}, False, "/backup"),
+        ({"archive": "/backup", "onDestroy": "destroy", "confirmDestroy": "jhub-pool/userdata"}, True, None),
+    ],
+)
+def test_what_becomes_of_the_work_is_changed_in_place(
+    storage: dict[str, str], destroy: bool, folder: str | None
+) -> None:
+    """Were it asked when the configuration changes, `up` would refuse or archive."""
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        def check(graph: dict[str, Registered]) -> None:
+            asked = graph["leaving-check"].inputs
+            spec = json.loads(asked["stdin"])
+            assert (spec["destroy"], spec["archive"], asked["triggers"]) == (destroy, folder, [])
+
+        return run_program(with_section(storage=json.dumps(storage))).apply(check)
+
+    run()
 
 
 @pulumi.runtime.test

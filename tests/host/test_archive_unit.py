@@ -217,6 +217,86 @@ def test_a_run_that_began_nothing_is_in_nobodys_way(archive: Unit, course: Unit)
     assert must(archive("write", snapshot="monday"))["snapshot"] == "monday"
 
 
+def test_what_does_not_exist_is_told_and_leaves_no_file(archive: Unit) -> None:
+    folder = Path(archive.spec["file"]).parent
+    before = sorted(folder.iterdir())
+    done = archive("write", snapshot="typo")
+    assert (done.returncode, "has no snapshot typo" in done.stderr) == (3, True)
+    assert sorted(folder.iterdir()) == before
+    written(archive)
+
+
+def test_a_partial_of_another_course_is_neither_chosen_nor_touched(archive: Unit, course: Unit, tmp_path: Path) -> None:
+    """`userdata-lab` begins as `userdata` does."""
+    zfs("zfs", "create", f"{course.spec['pool']}/userdata-lab")
+    lab = Unit("archive", {**archive.spec, "dataset": "userdata-lab", "file": str(tmp_path)})
+    files = {name: must(unit("choose", file=str(tmp_path))) for name, unit in (("own", archive), ("lab", lab))}
+    assert {found["newest"] or found["unfinished"] for found in files.values()} == {None}
+    must(lab("write", file=files["lab"]["new"]))
+    Path(f"{files['lab']['new']}.partial").write_bytes(b"theirs")
+    assert must(archive("choose", file=str(tmp_path)))["unfinished"] is None
+    assert must(archive("choose", file=str(tmp_path)))["newest"] is None
+    assert must(lab("choose"))["newest"] == must(lab("choose"))["unfinished"] == files["lab"]["new"]
+    must(archive("write", file=files["own"]["new"]))
+    assert must(archive("choose", file=str(tmp_path)))["newest"] == files["own"]["new"]
+    assert Path(f"{files['lab']['new']}.partial").read_bytes() == b"theirs"
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(archive: Unit, course: Unit) -> None:
+    backup = f"{course.spec['pool']}/backup"
+    (home(course, "bob") / "more").write_bytes(os.urandom(8 * MIB))
+    zfs("zfs", "create", "-o", "quota=2m", backup)
+    file = Path("/", backup, "course.tar")
+    try:
+        done = archive("write", file=str(file))
+        assert (done.returncode, "Traceback" in done.stderr) == (4, False), done.stderr
+        assert f"{file}.partial: " in done.stderr and "free some space there" in done.stderr
+        zfs("zfs", "set", "quota=none", backup)
+        assert must(archive("write", file=str(file)))["file"] == str(file)
+    finally:
+        subprocess.run(["zfs", "unmount", backup], check=False, capture_output=True)
+
+
+def test_an_archive_tells_what_made_it_and_keeps_the_templates_commit(archive: Unit, other_pool: str) -> None:
+    pool = archive.spec["pool"]
+    zfs("zfs", "snapshot", "-o", "coursehub:commit=abc", f"{pool}/userdata/template@v3")
+    file = written(archive)
+    assert set(must(archive("observe"))["versions"]) == {"coursehub", "zfs", "python"}
+    must(archive("restore", pool=other_pool, file=str(file)))
+    ask = ["zfs", "get", "-H", "-o", "value", "coursehub:commit"]
+    commits = [zfs(*ask, f"{other_pool}/userdata/template@{version}").strip() for version in ("v1", "v3")]
+    assert commits == ["-", "abc"]
+
+
+def test_an_archive_is_brought_back_under_two_names_at_once(archive: Unit, other_pool: str) -> None:
+    written(archive)
+    names = ["one", "two"]
+    specs = [{**archive.spec, "pool": other_pool, "dataset": name} for name in names]
+    runs = [Unit("archive", spec).start("restore") for spec in specs]
+    assert [run.wait() for run in runs] == [0, 0]
+    for name in names:
+        assert Path("/", other_pool, name, "homes", "ada", "thesis.txt").read_text() == "mine"
+        subprocess.run(["zfs", "unmount", f"{other_pool}/{name}"], check=False, capture_output=True)
+    assert "coursehub-restoring" not in zfs("zfs", "list", "-H", "-o", "name", "-r", other_pool)
+
+
+def test_an_archived_snapshot_is_let_go_by_a_newer_verified_archive_or_by_hand(archive: Unit, course: Unit) -> None:
+    must(course("take", name="monday"))
+    must(archive("write", snapshot="monday"))
+    must(archive("verify"))
+    held = {one["name"]: one["held"] for one in must(course("observe"))["snapshots"]}
+    assert held == {"monday": True}
+    assert must(course("release", name="monday")) == {"snapshot": "monday", "held": False}
+    must(course("take", name="friday"))
+    for name in ("friday", None):
+        time.sleep(1.1)  # snapshots tell their time by the second
+        file = f"{archive.spec['file']}.{name}"
+        last = must(archive("write", snapshot=name, file=file))["snapshot"]
+        must(archive("verify", file=file))
+    held = {one["name"]: one["held"] for one in must(course("observe"))["snapshots"]}
+    assert held == {"monday": False, "friday": False, last: True}
+
+
 @pytest.mark.parametrize("changed", [{"file": "relative.tar"}, {"file": 7}, {"snapshot": "a@b"}, {"more": 1}])
 def test_what_is_no_specification_is_refused(archive: Unit, changed: dict[str, Any]) -> None:
     done = archive("write", **changed)

@@ -1,6 +1,10 @@
 """The unit of snapshots against a real pool in a file."""
 
+import os
+import random
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +89,29 @@ def test_an_unknown_snapshot_is_told_with_those_there(course: Unit) -> None:
 def test_a_missing_course_is_told(course: Unit) -> None:
     done = course("observe", dataset="elsewhere")
     assert (done.returncode, "elsewhere is not there" in done.stderr) == (3, True)
+
+
+def test_whatever_is_taken_is_of_this_moment(course: Unit) -> None:
+    """Two within a second are two: an older one would not have what was written in between."""
+    taken = []
+    for text in ("one", "two", "three"):
+        (home(course, "ada") / "work.txt").write_text(text)
+        taken.append(must(course("take"))["snapshot"])
+    assert len(set(taken)) == 3
+
+
+def test_a_snapshot_that_was_killed_is_whole_or_not_there(course: Unit) -> None:
+    moments, killed = random.Random(20261127), 0
+    (home(course, "ada") / "work.txt").write_text("mine")
+    for _ in range(8):
+        process = course.start("take")
+        time.sleep(moments.uniform(0.05, 0.6))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert killed > 0, "no run was slow enough to be killed: the test proves nothing"
+    last = must(course("take"))["snapshot"]
+    assert {(snapshot["homes"], snapshot["held"]) for snapshot in listed(course).values()} == {(2, False)}
+    assert last in listed(course)
+    assert (home(course, "ada") / "work.txt").read_text() == "mine"

@@ -83,7 +83,9 @@ def test_remove_keeps_the_data_and_holds_it_as_it_was_left(unit: Unit) -> None:
     assert held == ["-", "0", "1"], "the last one alone is held"
 
 
-def test_remove_keeps_the_data_of_a_pool_that_takes_no_snapshot(unit: Unit) -> None:
+def test_a_pool_that_takes_no_snapshot_keeps_its_data_and_nothing_else_is_done_with_it(
+    unit: Unit, tmp_path: Path
+) -> None:
     unit("apply", compression="off", dedup=False, quota=None)
     with (mountpoint(unit) / "big").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
@@ -91,6 +93,11 @@ def test_remove_keeps_the_data_of_a_pool_that_takes_no_snapshot(unit: Unit) -> N
     done = unit("remove")
     assert done.returncode == 0, done.stderr
     assert (mountpoint(unit) / "big").exists()
+    for changed in ({"archive": str(tmp_path)}, {"destroy": True}):
+        refused = unit("remove", **changed)
+        assert (refused.returncode, "no snapshot" in refused.stderr) == (3, True), refused.stderr
+    assert not list(tmp_path.glob("*.tar*"))
+    assert os.path.ismount(mountpoint(unit))
 
 
 def test_remove_archives_first_where_asked(unit: Unit, tmp_path: Path) -> None:
@@ -98,7 +105,7 @@ def test_remove_archives_first_where_asked(unit: Unit, tmp_path: Path) -> None:
     (mountpoint(unit) / "work.txt").write_text("mine")
     done = unit("remove", archive=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("userdata-coursehub-*.tar"))) == 1
+    assert len(list(tmp_path.glob("userdata-*.tar"))) == 1
     assert "coursehub:verified" in zfs("zfs", "get", "-H", "all", path(unit))
     assert (mountpoint(unit) / "work.txt").read_text() == "mine"
     assert unit("remove", archive="relative").returncode == 2

@@ -1,12 +1,17 @@
 """What an archive consists of: parts in an order in which they can be received, homes as clones of the template."""
 
 import json
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from host.archive import Part, parts
-from host.archive_file import Member, Reader, Writer
+from host import VERSION
+from host.archive import Part, Want, parts, to_go_on_with
+from host.archive_file import Member, Reader, Unfinished, Writer, unfinished
+from host.archives import name, of_course
 from host.datasets import Course
 from host.listing import digest, listing, names
 from host.run import Refused
@@ -67,8 +72,9 @@ def test_a_run_that_was_killed_goes_on_after_its_last_whole_member(tmp_path: Pat
         first.add("two", [b"torn"])  # killed here; the journal's last line is torn as well
     with (tmp_path / "a.tar.journal").open("a") as journal:
         journal.write('{"end": 99')
-    with Writer(path, {"of": "tuesday"}) as again:
-        assert (again.head, again.done) == ({"of": "monday"}, [{"member": "one"}])
+    assert unfinished(path) == Unfinished({"of": "monday"}, whole=1)
+    with Writer(path, {"of": "monday"}) as again:
+        assert again.done == [{"member": "one"}]
         two = again.add("two", [b"2", b"2"])
         again.note({"member": "two"})
         assert not path.exists()
@@ -78,6 +84,73 @@ def test_a_run_that_was_killed_goes_on_after_its_last_whole_member(tmp_path: Pat
     assert archive.manifest == {"whole": True}
     assert b"".join(archive.blocks("two")) == b"22"
     assert archive.damaged([one, two]) == []
+
+
+def test_what_was_begun_of_something_else_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with Writer(path, {"of": "monday"}) as first:
+        first.note({"member": first.add("one", [b"1"]).name})
+    with Writer(path, {"of": "tuesday"}) as again:
+        assert again.done == []
+        again.finish({})
+    assert Reader(path).damaged([]) == [], "nothing of it is left in the file"
+
+
+WANT = Want(COURSE, Path("/backup/c.tar"))
+MONDAY = {"course": "p/c", "snapshot": "monday"}
+
+
+@pytest.mark.parametrize(
+    ("want", "begun", "goes_on"),
+    [
+        (WANT, None, False),
+        (WANT, Unfinished(MONDAY, 3), True),
+        (replace(WANT, snapshot="monday"), Unfinished(MONDAY, 3), True),
+        (WANT, Unfinished(MONDAY, 0), True),
+        # With nothing whole, nothing is lost by beginning anew.
+        (replace(WANT, snapshot="friday"), Unfinished(MONDAY, 0), False),
+        (WANT, Unfinished({**MONDAY, "snapshot": "typo"}, 0), False),
+        (WANT, Unfinished({**MONDAY, "course": "p/other"}, 0), False),
+    ],
+)
+def test_a_run_goes_on_with_what_is_of_the_same(want: Want, begun: Unfinished | None, goes_on: bool) -> None:
+    there = {"monday", "friday"}
+    assert to_go_on_with(want, begun, there) == (begun.head if begun and goes_on else None)
+
+
+@pytest.mark.parametrize(
+    ("want", "head", "told"),
+    [
+        (replace(WANT, snapshot="friday"), MONDAY, "is of p/c@monday: finish that first, or delete it"),
+        (WANT, {**MONDAY, "course": "p/other"}, "is of p/other@monday: finish that first"),
+        (WANT, {**MONDAY, "snapshot": "gone"}, "is of p/c@gone, which is not there any more: delete it"),
+    ],
+)
+def test_whole_parts_of_something_else_are_never_overwritten(want: Want, head: dict[str, str], told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        to_go_on_with(want, Unfinished(head, 1), {"monday", "friday"})
+
+
+def test_the_archives_of_a_course_are_told_from_those_of_one_whose_name_begins_alike() -> None:
+    physics, lab = Course("p", "physics"), Course("p", "physics/lab")
+    dashed, named = Course("p", "physics-lab"), Course("p", "physics-20270201t080000z")
+    moment = datetime(2027, 2, 1, 8, tzinfo=UTC)
+    names = [name(course, moment) for course in (physics, lab, dashed, named)]
+    assert len(set(names)) == 4
+    for course, own in zip((physics, lab, dashed, named), names, strict=True):
+        assert of_course(course, names) == [own]
+        assert of_course(course, [f"{one}.partial" for one in names], ".partial") == [f"{own}.partial"]
+    assert of_course(physics, ["physics-exam.tar", "physics-20270201T080000Z.tar.journal", "physics.tar"]) == []
+
+
+def test_the_newest_archive_is_first() -> None:
+    names = [name(COURSE, datetime(2027, month, 1, tzinfo=UTC)) for month in (3, 11, 2)]
+    assert of_course(COURSE, names) == [names[1], names[0], names[2]]
+
+
+def test_the_version_that_archives_tell_is_the_projects() -> None:
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == VERSION
 
 
 def test_damage_is_told_by_name(tmp_path: Path) -> None:
