@@ -1,13 +1,11 @@
 """`coursehub archive`, `archives` and `verify`: the whole course in one file."""
 
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli import archive_folder, complete
+from cli import complete
 from cli.chosen import Json, course_of, refuse
 from cli.show import as_json, moment, out, plain, size, table, when
 from cli.units import run
@@ -28,41 +26,37 @@ def archive(
 ) -> None:
     """Write the whole course into one file. Run again after a break, it goes on where it stopped."""
     storage = course_of(context).storage
-    chosen = file or Path(archive_folder.seen(storage).unfinished or _new(storage))
-    done = run("archive", "write", archive_spec(storage, str(chosen.absolute()), snapshot))
+    if file is None:
+        there = folder_of(storage)
+        file = Path(there["unfinished"] or there["new"])
+    done = run("archive", "write", archive_spec(storage, str(file.absolute()), snapshot))
     out.print(f"{done['file']}: {done['files']} files of {done['snapshot']} in {size(done['size'])}")
     out.print("next: `coursehub verify`, which receives it and compares every file")
-
-
-def _new(storage: Storage) -> Path:
-    if storage.archive is None:
-        refuse("name a file, or set storage.archive to the folder for archives")
-    return Path(storage.archive, f"{archive_folder.label(storage)}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}.tar")
 
 
 @app.command(epilog="Example: coursehub archives --json | jq -r '.archives[-1].file'")
 def archives(context: typer.Context, json: Json = False) -> None:
     """The course's archives in the folder storage.archive, oldest first, and which was verified last."""
     storage = course_of(context).storage
-    if storage.archive is None:
-        refuse("storage.archive is not set: it is the folder of which archives are listed")
-    found = archive_folder.seen(storage, run("archive", "last", archive_spec(storage, "/"))["verified"])
+    found = folder_of(storage)
     if json:
-        as_json(asdict(found))
+        as_json(found)
         return
     rows: list[tuple[str, ...]] = [
         (
-            plain(Path(one.file).name),
-            plain(one.snapshot),
-            size(one.size),
-            when(moment(one.written)),
-            "verified" if one.verified else "",
+            plain(Path(one["file"]).name),
+            plain(one["snapshot"]),
+            size(one["size"]),
+            when(moment(one["written"])),
+            "verified" if one["verified"] else "",
         )
-        for one in found.archives
+        for one in found["archives"]
     ]
-    rows += [(plain(Path(file).name), *[""] * 3, plain(why)) for file, why in found.damaged.items()]
-    if found.unfinished:
-        rows.append((plain(Path(found.unfinished).name), *[""] * 3, "unfinished: `coursehub archive` goes on with it"))
+    rows += [(plain(Path(file).name), *[""] * 3, plain(why)) for file, why in found["damaged"].items()]
+    if found["unfinished"]:
+        rows.append(
+            (plain(Path(found["unfinished"]).name), *[""] * 3, "unfinished: `coursehub archive` goes on with it")
+        )
     table(("archive", "of snapshot", "size", "written", ""), rows, "there is no archive yet: `coursehub archive`")
 
 
@@ -80,7 +74,14 @@ def verify(
 
 
 def _newest(storage: Storage) -> Path:
-    there = archive_folder.seen(storage).archives
+    there = folder_of(storage)["archives"]
     if not there:
         refuse("there is no archive yet: `coursehub archive`")
-    return Path(there[-1].file)
+    return Path(there[-1]["file"])
+
+
+def folder_of(storage: Storage) -> dict[str, Any]:
+    """What the folder for archives has of the course. Ends the program where there is none."""
+    if storage.archive is None:
+        refuse("storage.archive is not set, the folder for archives: set it, or name a file")
+    return run("archive", "folder", archive_spec(storage, storage.archive))

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from cli import archive_folder
+from cli.archives import folder_of
 from cli.chosen import Json, course_of
 from cli.homes import observed
 from cli.show import age, as_json, moment, plain, size, table
@@ -26,7 +26,7 @@ def report(context: typer.Context, json: Json = False) -> None:
     dataset = run("zfs", "observe", dataset_spec(course.storage))
     snapshots = run("snapshots", "observe", snapshots_spec(course.storage))["snapshots"]
     verified = run("archive", "last", archive_spec(course.storage, "/"))["verified"]
-    archives = archive_folder.seen(course.storage, verified).archives
+    archives = folder_of(course.storage)["archives"] if course.storage.archive else []
     found = {
         "course": course.course.name,
         "taken": int(dataset.get("used", 0)),
@@ -43,7 +43,7 @@ def report(context: typer.Context, json: Json = False) -> None:
         "left": list(homes.left),
         "snapshots": len(snapshots),
         "archives": len(archives),
-        "archived": sum(archive.size for archive in archives),
+        "archived": sum(archive["size"] for archive in archives),
         "verified": verified,
     }
     if json:

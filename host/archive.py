@@ -40,7 +40,7 @@ from host.snapshots import own, take
 from host.template import COMMIT
 from host.verified import Note, changed_since, lacking, left, noted, put
 
-VERBS = ("observe", "choose", "last", "write", "verify", "restore")
+VERBS = ("observe", "folder", "last", "write", "verify", "restore")
 
 _FORMAT = 1
 _KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
@@ -132,11 +132,22 @@ def observe(want: Want) -> dict[str, Any]:
     return {key: value for key, value in manifest.items() if key != "parts"} | {"parts": len(manifest["parts"])}
 
 
-def choose(want: Want) -> dict[str, Any]:
-    """Of a folder: the course's newest archive, one to go on with, and what a new one would be called; null: none."""
-    found = archives.look(want.course, want.file)
-    new = want.file / archives.name(want.course, datetime.now(UTC))
-    return {**{key: file and str(file) for key, file in vars(found).items()}, "new": str(new)}
+def folder(want: Want) -> dict[str, Any]:
+    """Of a folder: the course's archives, the oldest first, one to go on with, and what a new one would be called."""
+    found, note = archives.look(want.course, want.file), noted(want.course.path)
+    return {
+        "archives": [
+            {
+                **{key: value for key, value in vars(one).items() if key != "seal"},
+                "file": str(one.file),
+                "verified": note is not None and note.sha256 == one.seal,
+            }
+            for one in found.whole
+        ],
+        "damaged": {str(file): why for file, why in found.damaged.items()},
+        "unfinished": found.unfinished and str(found.unfinished),
+        "new": str(want.file / archives.name(want.course, datetime.now(UTC))),
+    }
 
 
 def last(want: Want) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Which archives of a course a folder has: the newest one, and one that is unfinished."""
+"""Which archives of a course a folder has, by what they say of themselves, never by their names alone."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +14,28 @@ _PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
-class Archives:
-    """What is there of a course."""
+class Archive:
+    """One that is whole."""
 
-    newest: Path | None
-    unfinished: Path | None  # what it is called once it is whole
+    file: Path
+    snapshot: str
+    size: int  # bytes
+    written: str  # when, as ISO 8601 has it
+    seal: str  # tells it from any other file
+
+
+@dataclass(frozen=True)
+class Archives:
+    """What is there of one course."""
+
+    whole: tuple[Archive, ...] = ()  # the oldest first
+    damaged: Mapping[Path, str] = field(default_factory=dict)  # why they cannot be read
+    unfinished: Path | None = None  # what the newest one that was broken off is called once it is whole
+
+    @property
+    def newest(self) -> Path | None:
+        """The whole one that was written last."""
+        return self.whole[-1].file if self.whole else None
 
 
 def name(course: Course, moment: datetime) -> str:
@@ -26,39 +43,30 @@ def name(course: Course, moment: datetime) -> str:
     return f"{course.label}-{moment.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}.tar"
 
 
-def of_course(course: Course, names: Iterable[str], suffix: str = "") -> list[str]:
-    """Of the names of files, those that a course's archives have, the newest first; `suffix` follows them.
-
-    None of a course whose own name only begins alike: no dataset's name has capitals.
-    """
-    pattern = re.compile(rf"{re.escape(course.label)}-\d{{8}}T\d{{6}}Z\.tar{re.escape(suffix)}")
-    return sorted((one for one in names if pattern.fullmatch(one)), reverse=True)
-
-
 def look(course: Course, folder: Path) -> Archives:
     """What a folder has. Raises Refused where there is no such folder."""
     if not folder.is_dir():
         raise Refused(f"there is no folder {folder} for archives: make it, or mount it")
-    names = [path.name for path in folder.iterdir()]
-    whole = [folder / one for one in of_course(course, names)]
-    broken_off = [folder / one.removesuffix(_PARTIAL) for one in of_course(course, names, _PARTIAL)]
-    return Archives(_first(whole, course, _archived), _first(broken_off, course, _begun))
+    whole, damaged = [], {}
+    for file in sorted(folder.glob("*.tar")):
+        try:
+            reader = Reader(file)
+        except Refused as error:
+            # What cannot be read says nothing of itself; no dataset's name has capitals, as the time in a name does.
+            if re.fullmatch(rf"{re.escape(course.label)}-\d{{8}}T\d{{6}}Z\.tar", file.name):
+                damaged[file] = str(error)
+            continue
+        told = reader.manifest
+        if told["course"] == course.path:
+            whole.append(Archive(file, told["snapshot"], file.stat().st_size, told["written"], reader.seal))
+    return Archives(tuple(sorted(whole, key=lambda one: one.written)), damaged, _unfinished(course, folder))
 
 
-def _first(files: Iterable[Path], course: Course, course_of: Callable[[Path], str | None]) -> Path | None:
-    # A course of the same name in another pool may have the same folder. What cannot be read is told when it is used.
-    return next((file for file in files if course_of(file) in (course.path, None)), None)
+def _unfinished(course: Course, folder: Path) -> Path | None:
+    partial = sorted(folder.glob(f"*.tar{_PARTIAL}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return next((file for one in partial if _begun_for(file := one.with_suffix("")) == course.path), None)
 
 
-def _archived(file: Path) -> str | None:
-    """The course that an archive is of; None where that cannot be read."""
-    try:
-        return str(Reader(file).manifest["course"])
-    except Refused:
-        return None
-
-
-def _begun(file: Path) -> str | None:
-    """The course that an unfinished archive is of; None where that was not written yet."""
+def _begun_for(file: Path) -> str | None:
     found = unfinished(file)
     return str(found.head["course"]) if found else None

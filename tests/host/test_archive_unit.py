@@ -230,15 +230,15 @@ def test_a_partial_of_another_course_is_neither_chosen_nor_touched(archive: Unit
     """`userdata-lab` begins as `userdata` does."""
     zfs("zfs", "create", f"{course.spec['pool']}/userdata-lab")
     lab = Unit("archive", {**archive.spec, "dataset": "userdata-lab", "file": str(tmp_path)})
-    files = {name: must(unit("choose", file=str(tmp_path))) for name, unit in (("own", archive), ("lab", lab))}
-    assert {found["newest"] or found["unfinished"] for found in files.values()} == {None}
+    files = {name: must(unit("folder", file=str(tmp_path))) for name, unit in (("own", archive), ("lab", lab))}
+    assert [(found["archives"], found["unfinished"]) for found in files.values()] == [([], None)] * 2
     must(lab("write", file=files["lab"]["new"]))
     Path(f"{files['lab']['new']}.partial").write_bytes(b"theirs")
-    assert must(archive("choose", file=str(tmp_path)))["unfinished"] is None
-    assert must(archive("choose", file=str(tmp_path)))["newest"] is None
-    assert must(lab("choose"))["newest"] == must(lab("choose"))["unfinished"] == files["lab"]["new"]
+    assert must(archive("folder", file=str(tmp_path)))["unfinished"] is None
+    assert must(archive("folder", file=str(tmp_path)))["archives"] == []
+    assert [one["file"] for one in must(lab("folder"))["archives"]] == [files["lab"]["new"]]
     must(archive("write", file=files["own"]["new"]))
-    assert must(archive("choose", file=str(tmp_path)))["newest"] == files["own"]["new"]
+    assert [one["file"] for one in must(archive("folder", file=str(tmp_path)))["archives"]] == [files["own"]["new"]]
     assert Path(f"{files['lab']['new']}.partial").read_bytes() == b"theirs"
 
 

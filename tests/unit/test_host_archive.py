@@ -3,7 +3,6 @@
 import json
 import tomllib
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from host import VERSION
 from host.archive import Part, Want, parts, to_go_on_with
 from host.archive_file import Member, Reader, Unfinished, Writer, unfinished
-from host.archives import name, of_course
 from host.datasets import Course
 from host.listing import digest, listing, names
 from host.run import Refused
@@ -129,23 +127,6 @@ def test_a_run_goes_on_with_what_is_of_the_same(want: Want, begun: Unfinished | 
 def test_whole_parts_of_something_else_are_never_overwritten(want: Want, head: dict[str, str], told: str) -> None:
     with pytest.raises(Refused, match=told):
         to_go_on_with(want, Unfinished(head, 1), {"monday", "friday"})
-
-
-def test_the_archives_of_a_course_are_told_from_those_of_one_whose_name_begins_alike() -> None:
-    physics, lab = Course("p", "physics"), Course("p", "physics/lab")
-    dashed, named = Course("p", "physics-lab"), Course("p", "physics-20270201t080000z")
-    moment = datetime(2027, 2, 1, 8, tzinfo=UTC)
-    names = [name(course, moment) for course in (physics, lab, dashed, named)]
-    assert len(set(names)) == 4
-    for course, own in zip((physics, lab, dashed, named), names, strict=True):
-        assert of_course(course, names) == [own]
-        assert of_course(course, [f"{one}.partial" for one in names], ".partial") == [f"{own}.partial"]
-    assert of_course(physics, ["physics-exam.tar", "physics-20270201T080000Z.tar.journal", "physics.tar"]) == []
-
-
-def test_the_newest_archive_is_first() -> None:
-    names = [name(COURSE, datetime(2027, month, 1, tzinfo=UTC)) for month in (3, 11, 2)]
-    assert of_course(COURSE, names) == [names[1], names[0], names[2]]
 
 
 def test_the_version_that_archives_tell_is_the_projects() -> None:
