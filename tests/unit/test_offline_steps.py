@@ -155,13 +155,20 @@ def test_ctrl_c_ends_in_a_message(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # so that it waits
         argv = [sys.executable, "-m", "offline"]
-        with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as building:
+        with subprocess.Popen(
+            argv, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=_hear_ctrl_c
+        ) as building:
             assert building.stdout and building.stderr
             assert "another build is under way" in building.stdout.readline()
             building.send_signal(signal.SIGINT)
             said = building.stderr.read()
     assert said == "offline build interrupted: run it again, it goes on from there\n"
     assert building.returncode == 130
+
+
+def _hear_ctrl_c() -> None:
+    """As in a terminal: tests that run in the background of a shell pass on that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
