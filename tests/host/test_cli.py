@@ -157,7 +157,7 @@ def test_the_doctor_s_page_is_complete_though_units_cannot_look(coursehub: Shell
     troubles = {trouble["part"]: trouble["what"] for trouble in page["troubles"]}
     assert set(troubles) == {"capacity", "database", "schedule", "cluster"}
     assert "cluster.memory: 921600.00 GiB is more than this server can give" in troubles["capacity"]
-    assert "installing the schedule, hourly" in troubles["schedule"]
+    assert "the snapshots' schedule: " in troubles["schedule"] and "is not there" in troubles["schedule"]
     assert "Docker does not answer" in troubles["cluster"]
     assert (page["full"], page["archive"], page["scheduled"], page["snapshot"]["name"]) == (
         ["bob"],
