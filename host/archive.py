@@ -35,8 +35,7 @@ from host.lock import locked
 from host.look import looking_into
 from host.pipes import read_from, write_to
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run, run_as_root, say, succeeds, which
-from host.snapshots import Want as WantSnapshot
-from host.snapshots import own, take
+from host.snapshots import own, taken, unused_name
 from host.template import COMMIT
 from host.verified import Note, changed_since, lacking, left, noted, put
 
@@ -161,6 +160,9 @@ def write(want: Want) -> dict[str, Any]:
     root_needed("archiving everybody's work")
     with locked(f"{want.course.path}.archive"), locked(str(want.file)), Writer(want.file, _head(want)) as writer:
         snapshot = writer.head["snapshot"]
+        with locked(want.course.path):
+            if snapshot not in own(want.course):
+                taken(want.course, snapshot)
         table = required(want.course, ["origin", "creation", "used", COMMIT, *_KEPT])
         tag("hold", ARCHIVED, f"{want.course.path}@{snapshot}")
         todo = parts(want.course, snapshot, table)
@@ -188,7 +190,7 @@ def write(want: Want) -> dict[str, Any]:
 
 
 def _head(want: Want) -> dict[str, Any]:
-    """What the archive is of: a new snapshot, the one asked for, or that of the run to go on with.
+    """What the archive is of: a snapshot that is yet to be taken, the one asked for, or that of the run to go on with.
 
     Raises Refused, with no file made, where nothing can be written under this name.
     """
@@ -207,8 +209,9 @@ def _head(want: Want) -> dict[str, Any]:
         "course": want.course.path,
         "compression": "zstd" if which("zstd") else "gzip",
         "versions": _versions(),
-        # One of the schedule's own unless named: its plan prunes it in its time.
-        "snapshot": want.snapshot or take(WantSnapshot(want.course))["snapshot"],
+        # One of the schedule's own unless named: its plan prunes it in its time. It is taken once its name is noted, so
+        # that no run which is killed leaves one behind.
+        "snapshot": want.snapshot or unused_name(there),
     }
 
 

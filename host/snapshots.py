@@ -151,17 +151,18 @@ def take(want: Want) -> dict[str, Any]:
         there = own(want.course)
         if want.name in there:
             raise Refused(f"{want.course.path} has a snapshot {want.name} already: choose another name")
-        return {"snapshot": _taken(want.course, want.name or _now(there))}
+        return {"snapshot": taken(want.course, want.name or unused_name(there))}
 
 
-def _now(there: Iterable[str]) -> str:
+def unused_name(there: Iterable[str]) -> str:
     """A name of the schedule's for this moment; one that is there already is of an earlier one."""
     while (name := scheduled(datetime.now(UTC))) in there:
         time.sleep(0.1)
     return name
 
 
-def _taken(course: Course, name: str) -> str:
+def taken(course: Course, name: str) -> str:
+    """Take a snapshot of everything under a name that there is not yet; the name."""
     run_as_root(["zfs", "snapshot", "-r", f"{course.path}@{name}"])
     return name
 
@@ -193,7 +194,7 @@ def leave(course: Course) -> str:
     It is never one that was there: what was written a moment ago is in it.
     """
     there = own(course)
-    name = _taken(course, _now(there))
+    name = taken(course, unused_name(there))
     tag("hold", LEFT, f"{course.path}@{name}")
     for before, values in there.items():
         if taken_at(before) and values["userrefs"] != "0":
