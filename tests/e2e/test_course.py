@@ -238,7 +238,9 @@ def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) ->
 
 
 def test_destroy_removes_the_cluster_and_keeps_the_work(stack: Stack) -> None:
-    ada(stack).stop_server()
+    student = Student(stack.output("url"), "ada")
+    student.log_in(stack.output("password"))
+    student.stop_server()
     dataset, files = _guid(), listing(Path("/", DATASET))
     said = stack.must("destroy", "--yes", "--skip-preview")
     assert f"kept {DATASET}" in said
