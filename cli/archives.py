@@ -1,4 +1,4 @@
-"""`coursehub archive`, `archives` and `verify`: the whole course in one file."""
+"""`coursehub archive`, `archives` and `verify`: the whole course in one file, or in another pool."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,12 +10,12 @@ from cli.chosen import Json, course_of, refuse
 from cli.show import as_json, moment, out, plain, size, table, when
 from cli.units import run
 from config.course import Storage
-from plan.keep import archive_spec
+from plan.keep import archive_spec, replica_spec
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: coursehub archive /backup/physics.tar")
+@app.command(epilog="Example: coursehub archive /backup/physics.tar, or coursehub archive --pool backup")
 def archive(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="In the folder storage.archive unless given.")] = None,
@@ -23,9 +23,18 @@ def archive(
         str | None,
         typer.Option(help="Of which snapshot; of a new one unless given.", autocompletion=complete.snapshots),
     ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="Copy it into this pool instead, and compare every file; later, what changed.")
+    ] = None,
 ) -> None:
-    """Write the whole course into one file. Run again after a break, it goes on where it stopped."""
+    """Write the whole course into one file, or into another pool. Run again after a break, it goes on."""
     storage = course_of(context).storage
+    if pool is not None:
+        if file or snapshot:
+            refuse("--pool takes the course as it is now: name neither a file nor a snapshot")
+        copied = run("replica", "apply", replica_spec(storage, pool))
+        out.print(f"{copied['replica']}: {copied['files']} files of {copied['snapshot']}, each as it is in the course")
+        return
     if file is None:
         there = folder_of(storage)
         file = Path(there["unfinished"] or there["new"])

@@ -1,4 +1,4 @@
-"""`coursehub restore`: a student's files from a snapshot, or a whole course from an archive."""
+"""`coursehub restore`: a student's files from a snapshot, or a whole course from an archive or a replica."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from cli import complete
 from cli.chosen import course_of, refuse
 from cli.show import out, size
 from cli.units import run
-from plan.keep import archive_spec, restore_spec, snapshots_spec
+from plan.keep import archive_spec, course_spec, restore_spec, snapshots_spec
 
 app = typer.Typer()
 
@@ -24,14 +24,20 @@ def restore(
         typer.Option(help="From which snapshot; the last one unless given.", autocompletion=complete.snapshots),
     ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="Bring back a whole course from an archive.")] = None,
+    replica: Annotated[
+        bool, typer.Option("--replica", help="Make a replica in the pool storage.pool the course itself.")
+    ] = False,
 ) -> None:
     """Bring files back into `restored-<time>` in the student's home; nothing that is there is touched."""
     course = course_of(context)
-    if source is not None and student is None:
+    if replica and student is None and source is None:
+        out.print(run("replica", "promote", course_spec(course.storage))["course"])
+        return
+    if source is not None and student is None and not replica:
         out.print(run("archive", "restore", archive_spec(course.storage, str(source.absolute())))["course"])
         return
-    if student is None or source is not None:
-        refuse("name a student, or an archive with --from")
+    if student is None or source is not None or replica:
+        refuse("name a student; or an archive with --from, or --replica, for a whole course")
     found = run("snapshots", "observe", snapshots_spec(course.storage))["snapshots"]
     if snapshot is None and not found:
         refuse("there is no snapshot to restore from")

@@ -86,7 +86,9 @@ class Hub(pulumi.ComponentResource):
             data={key(file): (ROOT / "lab" / file).read_text() for file in FILES},
             opts=in_cluster,
         )
-        homes = [] if workspaces is None else [workspaces.command, *self._claim_homes(name, namespace, in_cluster)]
+        homes = self._claim_homes(name, namespace, in_cluster)
+        if workspaces is not None:
+            homes.append(workspaces.command)
         sandbox = [] if runtime is None else [runtime.command]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -116,15 +118,17 @@ class Hub(pulumi.ComponentResource):
     def _claim_homes(
         self, name: str, namespace: kubernetes.core.v1.Namespace, opts: pulumi.ResourceOptions
     ) -> list[pulumi.Resource]:
-        """The one volume that all homes are folders of, and the claim that students' pods name."""
-        # Kubernetes keeps both as long as a server uses them; whoever gives up the roster need not wait for that.
-        patient = {"annotations": {"pulumi.com/skipAwait": "true"}}
+        """The one volume that all homes are folders of, and the claim that students' pods name.
+
+        Also where there is no roster: Kubernetes takes no claim away that a server uses, so that whoever gives up the
+        roster would have to wait for all servers to end.
+        """
         volume = kubernetes.core.v1.PersistentVolume(
-            f"{name}-homes-volume", metadata={"name": HOMES.name, **patient}, spec=HOMES.volume(NAMESPACE), opts=opts
+            f"{name}-homes-volume", metadata={"name": HOMES.name}, spec=HOMES.volume(NAMESPACE), opts=opts
         )
         claim = kubernetes.core.v1.PersistentVolumeClaim(
             f"{name}-homes-claim",
-            metadata={"name": HOMES.claim, "namespace": namespace.metadata.name, **patient},
+            metadata={"name": HOMES.claim, "namespace": namespace.metadata.name},
             spec=HOMES.claim_spec(),
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[volume])),
         )

@@ -1,7 +1,6 @@
 """The unit of archives: a whole course in one file, checked by receiving it, and brought back on any server.
 
-Every dataset is a part of its own. A home is sent as what differs from the template's version that it is a clone of, so
-that the template is in the archive once, as it is on the disk.
+Every dataset is a part of its own, and the template is in the archive once (`host/parts.py`).
 """
 
 import gzip
@@ -24,6 +23,8 @@ from host.datasets import (
     Course,
     checked_snapshot,
     gone,
+    into_place,
+    not_there,
     patiently,
     read,
     required,
@@ -33,6 +34,7 @@ from host.datasets import (
 from host.listing import digest, listing, names, size
 from host.lock import locked
 from host.look import looking_into
+from host.parts import Part, full_name, parts, sending
 from host.pipes import read_from, write_to
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run, run_as_root, say, succeeds, which
 from host.snapshots import own, taken, unused_name
@@ -56,20 +58,6 @@ class Want:
     scratch: Path | None = None  # where `verify` makes a pool for a while; beside the archive unless given
 
 
-@dataclass(frozen=True)
-class Part:
-    """One stream: a dataset at a snapshot, built on another snapshot where it has a base."""
-
-    dataset: str  # below the course; empty: the course's own
-    snapshot: str
-    base: str  # `dataset@snapshot`, below the course; empty: none
-
-    @property
-    def key(self) -> str:
-        """Which snapshot it brings, as another part's base names it."""
-        return f"{self.dataset}@{self.snapshot}"
-
-
 def parse(given: dict[str, Any]) -> Want:
     """Read the specification. Raises BadSpecification if it is not one."""
     try:
@@ -82,47 +70,6 @@ def parse(given: dict[str, Any]) -> Want:
         raise BadSpecification("an archive and its scratch folder are named by absolute paths")
     snapshot = want.snapshot if want.snapshot is None else checked_snapshot(want.snapshot)
     return Want(want.course, paths[0], snapshot, paths[1] if want.scratch is not None else None)
-
-
-def parts(course: Course, snapshot: str, table: Mapping[str, Mapping[str, str]]) -> list[Part]:
-    """The streams that bring the whole course at a snapshot, each after all that it is built on.
-
-    With them come the versions that homes are clones of, and all others that the template has: snapshots that the
-    course as a whole has not. `table` is what `read` tells of `origin`; it lists snapshots from the oldest on.
-    """
-    origins = {name: values["origin"] for name, values in table.items() if f"{name}@{snapshot}" in table}
-    found: list[Part] = []
-    seen: set[str] = set()
-
-    def wanted(full: str) -> bool:
-        return full in origins.values() or f"{course.path}@{full.partition('@')[2]}" not in table
-
-    def visit(dataset: str) -> None:
-        if dataset in seen or dataset not in origins:
-            return
-        seen.add(dataset)
-        origin = origins[dataset]
-        visit(dataset.rpartition("/")[0])
-        visit(origin.partition("@")[0])
-        base = origin if origin.partition("@")[0] in origins else ""
-        for full in (name for name in table if name.startswith(f"{dataset}@")):
-            if full == f"{dataset}@{snapshot}" or wanted(full):
-                found.append(Part(_below(course, dataset), full.partition("@")[2], _below(course, base)))
-                base = full
-            if full == f"{dataset}@{snapshot}":
-                return
-
-    for dataset in sorted(origins):
-        visit(dataset)
-    return found
-
-
-def _below(course: Course, name: str) -> str:
-    return name.removeprefix(course.path).removeprefix("/")
-
-
-def _full(course: Course, below: str) -> str:
-    return f"{course.path}{below}" if below.startswith("@") or not below else f"{course.path}/{below}"
 
 
 def observe(want: Want) -> dict[str, Any]:
@@ -180,7 +127,7 @@ def write(want: Want) -> dict[str, Any]:
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "created": table[f"{want.course.path}@{snapshot}"]["creation"],
             "used": int(table[want.course.path]["used"]),
-            "datasets": {part.dataset: _kept(table[_full(want.course, part.dataset)]) for part in todo},
+            "datasets": {part.dataset: _kept(table[full_name(want.course, part.dataset)]) for part in todo},
             "commits": {part.key: commit for part in todo if (commit := _commit(table, want.course, part))},
             "parts": writer.done,
         }
@@ -240,7 +187,7 @@ def _versions() -> dict[str, str]:
 
 def _commit(table: Mapping[str, Mapping[str, str]], course: Course, part: Part) -> str:
     """The commit that a version of the template was made from; empty where it is none."""
-    return table[_full(course, part.key)][COMMIT].removeprefix("-")
+    return table[full_name(course, part.key)][COMMIT].removeprefix("-")
 
 
 def _kept(values: Mapping[str, str]) -> dict[str, str]:
@@ -248,7 +195,7 @@ def _kept(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _listing(course: Course, key: str) -> frozenset[str]:
-    with looking_into(course, _full(course, key)) as folder:
+    with looking_into(course, full_name(course, key)) as folder:
         return listing(folder)
 
 
@@ -257,7 +204,7 @@ def _written(course: Course, writer: Writer, part: Part, base: frozenset[str]) -
     number = len(writer.done)
     zipped = writer.head["compression"]
     compress: Argv = ["zstd", "-q", "-c", "-T0"] if zipped == "zstd" else ["gzip", "-c"]
-    stream = writer.add(f"{number:05}.zfs.{zipped}", read_from(_send(course, part), compress))
+    stream = writer.add(f"{number:05}.zfs.{zipped}", read_from(sending(course, part), compress))
     changes = [*(f"-{line}" for line in sorted(base - lines)), *(f"+{line}" for line in sorted(lines - base))]
     files = writer.add(f"{number:05}.files.gz", [gzip.compress("\n".join(changes).encode(), mtime=0)])
     return {
@@ -268,13 +215,6 @@ def _written(course: Course, writer: Writer, part: Part, base: frozenset[str]) -
         "bytes": size(lines),
         "digest": digest(lines),
     }
-
-
-def _send(course: Course, part: Part) -> Argv:
-    # Compressed blocks are sent as they are on the disk, where this ZFS can.
-    how = ["-c"] if succeeds(["zfs", "version"]) else []
-    base = ["-i", _full(course, part.base)] if part.base else []
-    return ["zfs", "send", *how, *base, _full(course, part.key)]
 
 
 def verify(want: Want) -> dict[str, Any]:
@@ -312,8 +252,7 @@ def restore(want: Want) -> dict[str, Any]:
     place = f"{want.course.pool}/{RESTORING}"
     # One at a time for each pool: the same archive grows in the same place, whatever it is to be called.
     with locked(want.course.path), locked(place):
-        if read(want.course.path, ["mounted"], depth=0):
-            raise Refused(f"{want.course.path} is there already: nothing is ever restored over a course; name another")
+        not_there(want.course)
         if not read(place, ["mounted"], depth=0):
             run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", place])
         growing = Course(want.course.pool, f"{RESTORING}/{archive.seal[:16]}")
@@ -323,16 +262,10 @@ def restore(want: Want) -> dict[str, Any]:
         for dataset, kept in archive.manifest["datasets"].items():
             for key in ("quota", "readonly"):
                 if kept[key] not in ("0", "none", "off", "-"):
-                    run_as_root(["zfs", "set", f"{key}={kept[key]}", _full(growing, dataset)])
+                    run_as_root(["zfs", "set", f"{key}={kept[key]}", full_name(growing, dataset)])
         for snapshot, commit in archive.manifest.get("commits", {}).items():
-            run_as_root(["zfs", "set", f"{COMMIT}={commit}", _full(growing, snapshot)])
-        # Its own mountpoint, of nowhere: zfs-fuse would mount homes before what they lie in as it renames.
-        run_as_root(["zfs", "set", "mountpoint=none", growing.path])
-        patiently(["zfs", "rename", "-p", growing.path, want.course.path])
-        run_as_root(["zfs", "set", f"mountpoint=/{want.course.path}", want.course.path])
-        for name, values in sorted(read(want.course.path, ["mounted"]).items()):
-            if values["mounted"] == "no":
-                run_as_root(["zfs", "mount", name])
+            run_as_root(["zfs", "set", f"{COMMIT}={commit}", full_name(growing, snapshot)])
+        into_place(growing, want.course)
         if len(read(place, ["mounted"], depth=1)) == 1:  # else another restoration was broken off there
             patiently(["zfs", "destroy", place])
     say(f"{want.course.path} is back as of {archive.manifest['snapshot']}: `make up` gives it a hub")
@@ -393,7 +326,7 @@ def _received(archive: Reader, course: Course) -> None:
     unmounted = ["-u"] if succeeds(["zfs", "version"]) else []
     for number, entry in enumerate(entries):
         part = Part(**entry["part"])
-        full = _full(course, part.key)
+        full = full_name(course, part.key)
         if full not in there:
             say(f"[{number + 1}/{len(entries)}] receiving {part.key}")
             write_to(archive.blocks(entry["stream"]["name"]), unzip, ["zfs", "receive", *unmounted, full])

@@ -16,9 +16,10 @@ _BUSY_WAITS = (0.02, 0.1, 0.2, 0.5, 1, 1, 2, 2, 2)  # seconds
 LOOK = "coursehub-look"
 TRASH = "coursehub-trash"
 RESTORING = "coursehub-restoring"
+REPLICA = "coursehub-replica"
 
-# Why a snapshot is held: somebody asked for it; it is in an archive; it is how a course was left.
-HELD, ARCHIVED, LEFT = "coursehub", "coursehub-archive", "coursehub-left"
+# Why a snapshot is held: somebody asked for it; it is in an archive, or in a replica; it is how a course was left.
+HELD, ARCHIVED, REPLICATED, LEFT = "coursehub", "coursehub-archive", "coursehub-replica", "coursehub-left"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,23 @@ def patiently(argv: Sequence[str]) -> None:
                 raise
             time.sleep(wait)
     run_as_root(argv)
+
+
+def not_there(course: Course) -> None:
+    """Raises Refused where there is a course of this name, before another takes it."""
+    if read(course.path, ["mounted"], depth=0):
+        raise Refused(f"{course.path} is there already: nothing is ever restored over a course; name another")
+
+
+def into_place(grown: Course, course: Course) -> None:
+    """Give what lies where nothing is mounted the course's name, and mount all of it. Nothing may have that name."""
+    # Its own mountpoint, of nowhere: zfs-fuse would mount homes before what they lie in as it renames.
+    run_as_root(["zfs", "set", "mountpoint=none", grown.path])
+    patiently(["zfs", "rename", "-p", grown.path, course.path])
+    run_as_root(["zfs", "set", f"mountpoint=/{course.path}", course.path])
+    for name, values in sorted(read(course.path, ["mounted"]).items()):
+        if values["mounted"] == "no":
+            run_as_root(["zfs", "mount", name])
 
 
 def unmounted(path: str) -> None:

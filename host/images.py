@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from host import docker
+from host.pipes import read_from
 from host.run import CommandFailed, run, say
 
 _NOTE = "/kind/coursehub-images"  # in the node: Docker's id of each image that was loaded, by tag
@@ -60,13 +61,13 @@ def observe(node: str, images: Sequence[str]) -> Stale:
     return stale(_ids(images), _there(node), _noted(node)) if images else Stale()
 
 
-def load(cluster: str, node: str, images: Sequence[str]) -> None:
+def load(node: str, images: Sequence[str]) -> None:
     """Load what is stale, and begin anew what runs an older one. Killed, it is done again: the note comes last."""
     found = observe(node, images)
     if not (found.lacking or found.older):
         return
     say(f"loading {', '.join((*found.lacking, *found.older))} into the node (about 10 s each)")
-    run(["kind", "load", "docker-image", "--name", cluster, *found.lacking, *found.older])
+    _give(node, (*found.lacking, *found.older))
     if found.older:
         pods = json.loads(run([*docker.kubectl(node), "get", "pods", "--all-namespaces", "-o", "json"]))
         for namespace, name in begun_with(pods, found.older):
@@ -74,6 +75,13 @@ def load(cluster: str, node: str, images: Sequence[str]) -> None:
             run([*docker.kubectl(node), "-n", namespace, "delete", "pod", name])
     note = json.dumps({**_noted(node), **_ids(images)})
     run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {_NOTE}.new && mv {_NOTE}.new {_NOTE}"], stdin=note)
+
+
+def _give(node: str, images: Sequence[str]) -> None:
+    """From Docker's store straight into the node's; `kind load` writes them to a file in between."""
+    take = ["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "--digests", "--snapshotter=overlayfs"]
+    for _ in read_from(["docker", "save", *images], ["docker", "exec", "-i", node, *take, "-"]):
+        pass  # the names of what came in
 
 
 def _ids(images: Sequence[str]) -> dict[str, str]:

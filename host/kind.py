@@ -213,7 +213,7 @@ def apply(want: Want) -> dict[str, Any]:
         memory.bound(want.node, want.memory)
         wait_until_ready(want.node)
         memory.protect(want.node, want.memory, want.free)
-        images.load(want.name, want.node, want.loaded)
+        images.load(want.node, want.loaded)
         _write_kubeconfig(want)
         run(["docker", "exec", want.node, "touch", _WHOLE])
         return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path), **addresses(want)}

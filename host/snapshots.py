@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from host.datasets import ARCHIVED, HELD, LEFT, Course, checked_snapshot, required, tag
+from host.datasets import ARCHIVED, HELD, LEFT, REPLICATED, Course, checked_snapshot, required, tag
 from host.lock import locked
 from host.run import BadSpecification, CommandFailed, Refused, run_as_root, say
 
@@ -179,6 +179,7 @@ def release(want: Want) -> dict[str, Any]:
     archive before anything is destroyed.
     """
     _tagged(want, "release", ARCHIVED)
+    _tagged(want, "release", REPLICATED)
     return _tagged(want, "release")
 
 

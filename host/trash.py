@@ -15,6 +15,7 @@ from host.datasets import (
     ARCHIVED,
     HELD,
     LEFT,
+    REPLICATED,
     TRASH,
     Course,
     checked_student,
@@ -202,7 +203,7 @@ def purge(want: Want) -> dict[str, Any]:
     with locked(path):
         for name, values in read(path, ["userrefs"]).items():
             if name.startswith(f"{path}@") and int(values["userrefs"]):
-                for why in (HELD, ARCHIVED, LEFT):
+                for why in (HELD, ARCHIVED, REPLICATED, LEFT):
                     tag("release", why, name)
         # -r takes its own snapshots and children; it refuses where clones live elsewhere. Never -R.
         patiently(["zfs", "destroy", "-r", path])

@@ -33,6 +33,11 @@ def archive_spec(storage: Storage, file: str, snapshot: str | None = None) -> di
     return {**course_spec(storage), "file": file, "snapshot": snapshot}
 
 
+def replica_spec(storage: Storage, pool: str) -> dict[str, Any]:
+    """The specification of the host unit `replica`: the course once more, in another pool."""
+    return {**course_spec(storage), "to": pool}
+
+
 def leaving_spec(storage: Storage) -> dict[str, Any]:
     """The specification of the host unit `leaving`."""
     return {

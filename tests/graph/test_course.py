@@ -327,6 +327,14 @@ def test_no_server_may_start_before_the_homes_are_there() -> pulumi.Output[None]
 
 
 @pulumi.runtime.test
+def test_who_gives_up_the_roster_takes_no_claim_away_that_a_server_uses() -> pulumi.Output[None]:
+    def check(graph: dict[str, Registered]) -> None:
+        assert {"hub-homes-volume", "hub-homes-claim"} <= graph["hub-release"].needs
+
+    return run_program(with_section(homes='{"mode": "dynamic"}')).apply(check)
+
+
+@pulumi.runtime.test
 def test_no_hub_may_start_before_the_dataset_of_its_database_is_there() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert "dataset-zfs" in graph["dataset-database"].needs

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from host import VERSION
-from host.archive import Part, Want, parts, to_go_on_with
+from host.archive import Want, to_go_on_with
 from host.archive_file import Member, Reader, Unfinished, Writer, unfinished
 from host.datasets import Course
 from host.listing import digest, listing, names
+from host.parts import Part, parts
 from host.run import Refused
 
 COURSE = Course("p", "c")
