@@ -33,7 +33,7 @@ def test_dataset_then_cluster_then_hub() -> pulumi.Output[None]:
     def check(graph: dict[str, Registered]) -> None:
         assert set(graph) == {
             *("dataset", "dataset-zfs", "dataset-database", "cluster", "cluster-kind", "cluster-kubernetes"),
-            *("hub", "hub-secrets", "hub-database", "hub-lab", "hub-release"),
+            *("hub", "hub-secrets", "hub-database", "hub-lab", "hub-homes-volume", "hub-homes-claim", "hub-release"),
             *("guardrails", "guardrails-namespace", *POLICIES, *QUOTAS),
             *("leaving", "leaving-check"),
         }
