@@ -5,10 +5,11 @@ from pathlib import Path
 
 import typer
 
-from cli.units import ROOT, look
+from cli.units import ROOT
 from config.course import Course
 from config.stack_file import find, read
 from config.stack_file import stacks as stacks_in
+from host.asked import asked
 from plan.homes import workspaces_spec
 from plan.keep import snapshots_spec, trash_spec
 from plan.template import EMPTY
@@ -34,7 +35,7 @@ def snapshots(context: typer.Context) -> list[str]:
     return _of_course(
         context,
         lambda course: (
-            one["name"] for one in look("snapshots", "observe", snapshots_spec(course.storage))["snapshots"]
+            one["name"] for one in asked("snapshots", "observe", snapshots_spec(course.storage))["snapshots"]
         ),
     )
 
@@ -42,12 +43,12 @@ def snapshots(context: typer.Context) -> list[str]:
 def trash(context: typer.Context) -> list[str]:
     """What is in the pool's trash."""
     return _of_course(
-        context, lambda course: (one["entry"] for one in look("trash", "observe", trash_spec(course))["trash"])
+        context, lambda course: (one["entry"] for one in asked("trash", "observe", trash_spec(course))["trash"])
     )
 
 
 def _homes(course: Course, key: str) -> Iterable[str]:
-    names: Iterable[str] = look("workspaces", "observe", workspaces_spec(course, EMPTY))[key]
+    names: Iterable[str] = asked("workspaces", "observe", workspaces_spec(course, EMPTY))[key]
     return names
 
 

@@ -10,11 +10,12 @@ import typer
 from cli.chosen import Json, course_of
 from cli.hub import silence
 from cli.show import age, as_json, moment, out, plain, table
-from cli.units import look, run
+from cli.units import run
 from components.server import this_server
 from components.template import version_now
 from config.course import Course
 from config.faults import WrongConfiguration
+from host.asked import asked
 from plan.capacity import fitted, sized
 from plan.keep import archive_spec, snapshots_spec
 from plan.next_steps import here
@@ -40,9 +41,9 @@ def doctor(context: typer.Context, json: Json = False) -> None:
     """Everything that is not as it should be, with the remedy. Changes nothing; ends with 1 if there is something."""
     course = course_of(context)
     misfits, parts = parts_of(course)
-    found = {part: look(unit, "observe", spec) for part, (unit, spec) in parts.items()}
-    archive = look("archive", "last", archive_spec(course.storage, "/"))
-    found |= {"snapshots": look("snapshots", "observe", snapshots_spec(course.storage)), "archive": archive}
+    found = {part: asked(unit, "observe", spec) for part, (unit, spec) in parts.items()}
+    archive = asked("archive", "last", archive_spec(course.storage, "/"))
+    found |= {"snapshots": asked("snapshots", "observe", snapshots_spec(course.storage)), "archive": archive}
     troubles = [*misfits, *told(found), *_silent(course, found["node"]), *late(course, found, time.time())]
     snapshots = found["snapshots"].get("snapshots", [])
     page = {

@@ -9,8 +9,9 @@ from cli.chosen import Json, course_of
 from cli.homes import observed
 from cli.hub import cluster_state, silence
 from cli.show import as_json, moment, plain, size, table, when
-from cli.units import look, run
+from cli.units import run
 from components.server import this_server
+from host.asked import asked
 from plan.capacity import sized
 from plan.keep import archive_spec, snapshots_spec, trash_spec
 from plan.next_steps import url
@@ -23,7 +24,7 @@ app = typer.Typer()
 def status(context: typer.Context, json: Json = False) -> None:
     """How a course is: hub, cluster, homes, snapshots, the last verified archive."""
     course = course_of(context)
-    cluster = look("kind", "observe", cluster_spec(sized(course, this_server())))
+    cluster = asked("kind", "observe", cluster_spec(sized(course, this_server())))
     silent = silence(course)
     found = {
         "course": course.course.name,

@@ -1,4 +1,4 @@
-"""Runs a unit of host/ and shows how far it is, or looks through one without a word."""
+"""Runs a unit of host/ and shows how far it is."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 120  # seconds for a look: a daemon that hangs must not keep the rest of a page from being shown
 _COUNTED = re.compile(r"\[(\d+)/(\d+)\] (.*)")
 
 told = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -22,7 +21,7 @@ told = Console(stderr=True, highlight=False, soft_wrap=True)
 def run(unit: str, verb: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a unit; what it says is shown, counted lines as a bar. Ends the program if it fails."""
     process = subprocess.Popen(
-        _argv(unit, verb),
+        [sys.executable, "-m", "host", unit, verb],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,27 +45,3 @@ def run(unit: str, verb: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         raise typer.Exit(process.returncode)
     result: dict[str, Any] = json.loads(printed)
     return result
-
-
-def look(unit: str, verb: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a verb that changes nothing; where the unit cannot look, its words as a warning."""
-    try:
-        done = subprocess.run(
-            _argv(unit, verb),
-            input=json.dumps(spec),
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=False,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        return {"warnings": [f"{unit}: no answer within {PATIENCE} s: the daemon that it asks (ZFS, Docker) may hang"]}
-    if done.returncode != 0:
-        return {"warnings": [done.stderr.strip()]}
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def _argv(unit: str, verb: str) -> list[str]:
-    return [sys.executable, "-m", "host", unit, verb]

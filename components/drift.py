@@ -8,8 +8,6 @@ without changes again. A thing that is gone has another generation, which makes 
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+
+from host.asked import asked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,13 +98,7 @@ def observe(unit: str, spec: Mapping[str, Any], resource: str = "") -> dict[str,
 
     With `resource` it is told what that one's last run ended with.
     """
-    argv = [sys.executable, "-m", "host", unit, "observe"]
-    env = {**os.environ, **({"COURSEHUB_MARKER": str(marker(resource))} if resource else {})}
-    done = subprocess.run(argv, input=json.dumps(spec), capture_output=True, text=True, cwd=ROOT, env=env, check=False)
-    if done.returncode != 0:
-        return {"warnings": [done.stderr.strip()]}
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return asked(unit, "observe", spec, {"COURSEHUB_MARKER": str(marker(resource))} if resource else None)
 
 
 def environment(resource: str, revision: Revision) -> dict[str, str]:

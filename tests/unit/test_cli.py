@@ -8,13 +8,13 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from cli import units
 from cli.__main__ import app
 from cli.health import Trouble, late, parts_of, told, tried
 from cli.hub import cluster_state
 from cli.show import age
 from config.course import Course
 from config.faults import check
+from host import asked
 from host.materials import survey
 
 
@@ -48,10 +48,10 @@ def test_every_listing_is_given_to_programs_too() -> None:
 
 
 def test_a_unit_that_cannot_look_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    (words,) = units.look("snapshots", "observe", {"pool": "-rf", "dataset": "x"})["warnings"]
+    (words,) = asked.asked("snapshots", "observe", {"pool": "-rf", "dataset": "x"})["warnings"]
     assert "'-rf' is no pool's or dataset's name" in words
-    monkeypatch.setattr(units, "PATIENCE", 0.01)
-    (words,) = units.look("snapshots", "observe", {"pool": "a", "dataset": "x"})["warnings"]
+    monkeypatch.setattr(asked, "PATIENCE", 0.01)
+    (words,) = asked.asked("snapshots", "observe", {"pool": "a", "dataset": "x"})["warnings"]
     assert words.startswith("snapshots: no answer within")
 
 
