@@ -12,9 +12,7 @@ PATIENCE = 120  # seconds: a daemon that hangs must not keep the rest from being
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def asked(
-    unit: str, verb: str, spec: Mapping[str, Any], also: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def asked(unit: str, verb: str, spec: Mapping[str, Any], also: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The result of a verb that changes nothing; where the unit cannot look, its words as `warnings`.
 
     The unit is told `also`, in its environment.
