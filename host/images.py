@@ -79,7 +79,7 @@ def load(node: str, images: Sequence[str]) -> None:
 
 def _give(node: str, images: Sequence[str]) -> None:
     """From Docker's store straight into the node's; `kind load` writes them to a file in between."""
-    take = ["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "--digests", "--snapshotter=overlayfs"]
+    take = ["ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "--snapshotter=overlayfs"]
     for _ in read_from(["docker", "save", *images], ["docker", "exec", "-i", node, *take, "-"]):
         pass  # the names of what came in
 

@@ -1,4 +1,4 @@
-"""What checkov finds in a course's namespace and stays as it is: by check, whom it concerns, and why."""
+"""What checkov finds of a course in its cluster and stays as it is: by check, whom it concerns, and why."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ EXCEPTIONS = {
         (*_HUB, *_STUDENT), "1000 is the user of the charts' images, and owns the homes in the dataset"
     ),
     "CKV_K8S_41": Excused(
-        ("ServiceAccount.jhub.default",),
+        ("ServiceAccount.jhub.default", "ServiceAccount.local-path-storage.default"),
         "Kubernetes makes it; it has no rights, no pod of ours uses it, and policies close the way to the API server",
     ),
     "CKV_K8S_43": Excused(

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +23,22 @@ COURSE = check({"homes": {"mode": "dynamic"}, "hub": {"authentication": {"adminU
 TABLE = {probe.what: probe for probe in probes(COURSE)}
 SPEC = {**probe_spec(COURSE), "cluster": f"coursehub-{NAME}"}
 AS_IT_MUST_BE = {what: probe.open for what, probe in TABLE.items()}
+KUBECTL = ("docker", "exec", "-i", NODE, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+MISTAKE = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "a-mistake", "namespace": NAMESPACE},
+    "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [{}], "egress": [{}]},
+}
+
+OPENED_BY_MISTAKE = {
+    "the hub beyond its port",
+    "another student's own port",
+    "the proxy's control",
+    "the API server, by its node",
+    "a cloud's metadata server",
+    "the internet: another port",
+}
 
 
 def tried() -> dict[str, dict[str, Any]]:
@@ -83,6 +100,26 @@ def test_every_namespace_denies_everything(course: Stack) -> None:
         for each in denied
         if each["metadata"]["name"] == "default-deny" and each["spec"]["podSelector"] == {}
     }
+
+
+def test_the_check_finds_a_policy_that_opens_everything(course: Stack) -> None:
+    subprocess.run([*KUBECTL, "apply", "-f", "-"], input=json.dumps(MISTAKE), text=True, check=True)
+    try:
+        wrong = until(lambda wrong: wrong >= OPENED_BY_MISTAKE)
+    finally:
+        course.kubectl("-n", NAMESPACE, "delete", "networkpolicy", "a-mistake")
+    assert wrong >= OPENED_BY_MISTAKE
+    assert "a pod of another namespace" not in wrong, "its own namespace still lets nobody in"
+    assert until(lambda wrong: not wrong) == set()
+
+
+def until(enough: Callable[[set[str]], bool]) -> set[str]:
+    """What is open and should not be, or the other way round; the enforcer takes a moment to learn of a change."""
+    deadline = time.monotonic() + 60
+    while True:
+        wrong = {what for what, row in tried().items() if row["seen"] != row["open"]}
+        if enough(wrong) or time.monotonic() > deadline:
+            return wrong
 
 
 def test_nothing_of_the_check_stays(seen: dict[str, dict[str, Any]], course: Stack) -> None:

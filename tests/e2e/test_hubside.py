@@ -1,5 +1,7 @@
 """What runs inside the hub, in a live one: who knocks too often is told to wait, and the hub goes on for the others."""
 
+import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,22 +67,43 @@ def test_who_guesses_passwords_is_told_to_wait(course: Stack) -> None:
     logged_in(course, "ada")
 
 
-def metrics(stack: Stack) -> str:
+def failed_starts(staff: Student) -> float:
     """What the hub tells its staff, as monitoring reads it."""
-    answer = logged_in(stack, "prof").session.get(f"{URL}/hub/metrics", timeout=30)
+    answer = staff.session.get(f"{URL}/hub/metrics", timeout=30)
     answer.raise_for_status()
-    return answer.text
+    metric = 'jupyterhub_server_spawn_duration_seconds_count{status="failure"}'
+    (value,) = (line.removeprefix(metric) for line in answer.text.splitlines() if line.startswith(metric))
+    return float(value)
 
 
-def test_failed_starts_are_counted_in_a_metric(course: Stack) -> None:
-    """They restart nothing: consecutiveFailureLimit is 0."""
-    assert 'jupyterhub_server_spawn_duration_seconds_count{status="failure"}' in metrics(course)
+@contextlib.contextmanager
+def no_pods(stack: Stack) -> Iterator[None]:
+    """For so long Kubernetes refuses every new pod of the course."""
+    stack.kubectl("create", "quota", "nothing", "-n", "jhub", "--hard=pods=0")
+    try:
+        yield
+    finally:
+        stack.kubectl("delete", "quota", "nothing", "-n", "jhub")
+
+
+def test_failed_starts_are_counted_and_restart_nothing(course: Stack) -> None:
+    prof = logged_in(course, "prof")
+    before = failed_starts(prof)
+    with no_pods(course):
+        assert prof.hub("POST", "/users/prof/server").status_code == 202
+        deadline = time.monotonic() + 60
+        while failed_starts(prof) == before:
+            assert time.monotonic() < deadline, "no failed start was counted"
+            time.sleep(1)
+    assert failed_starts(prof) > before
+    assert restarts(course) == "0"
 
 
 def test_no_other_site_may_show_the_hub_in_a_frame(course: Stack) -> None:
     headers = requests.get(f"{URL}/hub/login", timeout=30).headers
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_only_the_roster_can_make_accounts_and_staff_lets_them_in(course: Stack) -> None:

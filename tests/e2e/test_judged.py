@@ -1,4 +1,4 @@
-"""Everything in the course's namespace, as it really runs, judged by others: Kubernetes' own schemas, and checkov."""
+"""Everything of a course in the cluster, as it really runs, judged by others: Kubernetes' own schemas, and checkov."""
 
 import json
 import subprocess
@@ -11,7 +11,10 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from machine.login import wait_for_login
+from plan.capacity import STUDENT_CLASS
 from plan.hub_values import NAMESPACE
+from plan.policies import NAMESPACES
+from plan.volumes import DATABASE
 from tests.e2e.conftest import PORT, Stack
 from tests.e2e.exceptions import EXCEPTIONS
 from tests.e2e.student import Student
@@ -23,13 +26,22 @@ KINDS = (
     *("deployments", "pods", "services", "configmaps", "serviceaccounts", "roles", "rolebindings"),
     *("networkpolicies", "persistentvolumeclaims", "limitranges", "resourcequotas"),
 )
+# What is the course's and in no namespace, or in one of Kubernetes' own. What kind puts into kube-system is kind's.
+ELSEWHERE = (
+    ("namespaces", "--field-selector", f"metadata.name={NAMESPACE}"),
+    ("priorityclasses", "--field-selector", f"metadata.name={STUDENT_CLASS}"),
+    ("persistentvolumes",),
+    ("runtimeclasses",),
+    ("networkpolicies", "--all-namespaces", "--field-selector", f"metadata.namespace!={NAMESPACE}"),
+    ("roles,rolebindings,serviceaccounts", "-n", "local-path-storage"),
+)
 
 Thing = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def things(stack: Stack) -> Iterator[list[Thing]]:
-    """All that is in the namespace of a course where a student works."""
+    """All that is of a course where a student works."""
     stack.configure()
     done = stack.up()
     assert done.returncode == 0, done.stdout
@@ -37,7 +49,8 @@ def things(stack: Stack) -> Iterator[list[Thing]]:
     ada = Student(URL, "ada")
     ada.log_in(stack.output("password"))
     ada.start_server()
-    yield json.loads(stack.kubectl("get", ",".join(KINDS), "-n", NAMESPACE, "-o", "json"))["items"]
+    asked = ((",".join(KINDS), "-n", NAMESPACE), *ELSEWHERE)
+    yield [one for argv in asked for one in json.loads(stack.kubectl("get", *argv, "-o", "json"))["items"]]
     ada.stop_server()
 
 
@@ -60,6 +73,9 @@ def failed(things: list[Thing], tmp_path_factory: pytest.TempPathFactory) -> lis
 def test_all_kinds_of_things_are_there_to_be_judged(things: list[Thing]) -> None:
     names = {f"{thing['kind']}/{thing['metadata']['name']}" for thing in things}
     assert {"Pod/jupyter-ada", "Deployment/hub", "NetworkPolicy/default-deny", "ResourceQuota/students"} <= names
+    assert {f"Namespace/{NAMESPACE}", f"PriorityClass/{STUDENT_CLASS}", f"PersistentVolume/{DATABASE.name}"} <= names
+    policies = [thing["metadata"]["namespace"] for thing in things if thing["kind"] == "NetworkPolicy"]
+    assert set(policies) == set(NAMESPACES)
 
 
 def test_kubernetes_own_schemas_know_every_field(things: list[Thing]) -> None:

@@ -136,6 +136,30 @@ def wait_for_an_empty_share() -> None:
         time.sleep(1)
 
 
+def test_who_finds_the_students_share_full_is_told_so_in_words(course: Stack) -> None:
+    """Behind the hub's own limit: the share is held by pods that the hub knows nothing of."""
+    grace = Student(URL, "grace")
+    grace.log_in(course.output("password"))
+    try:
+        assert [create(name, student=True).returncode for name in ("one", "two")] == [0, 0]
+        grace.hub("POST", "/users/grace/server")
+        page = what_became_of_the_start(grace)
+    finally:
+        kubectl("delete", "pod", "--ignore-not-found", "--now", "one", "two")
+        wait_for_an_empty_share()
+    assert "All places of this course are taken" in page
+    assert "exceeded quota" not in page
+
+
+def what_became_of_the_start(who: Student) -> str:
+    """The page on which a student waits for the server, once the start has ended."""
+    deadline = time.monotonic() + 30
+    while (page := who.session.get(f"{URL}/hub/spawn-pending/{who.name}", timeout=30)).ok:
+        assert time.monotonic() < deadline, page.text
+        time.sleep(0.5)
+    return page.text
+
+
 def test_a_students_server_counts_as_a_students(ada: Student) -> None:
     assert found("pod", f"jupyter-{ada.name}")["spec"]["priorityClassName"] == STUDENT_CLASS
     assert found("resourcequota", "students")["status"]["used"]["pods"] == "1"
