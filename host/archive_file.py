@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, Self
 
 from host.run import Refused, say
 
+JOURNAL = ".journal"  # after the archive's name, from the moment that it is begun until it is whole
+
 _BLOCK = 1 << 20  # bytes
 _RECORD = 512  # bytes; tar writes nothing smaller
 _END = 2 * _RECORD
@@ -60,15 +62,18 @@ class Writer:
         self._partial = path.with_name(f"{path.name}.partial")
         self._journal = _journal(path)
         lines = _whole_lines(self._journal)
-        lines = lines if lines[:1] == [head] else [head]
+        lines = lines if lines[:1] == [head] and self._partial.exists() else [head]
         self.done: list[dict[str, Any]] = [line["entry"] for line in lines[1:]]
+        # First, and at once: whatever is killed here, the next run finds what was begun, with all that is whole.
+        new = self._journal.with_name(f"{self._journal.name}.new")
+        new.unlink(missing_ok=True)
+        for line in lines:
+            self._note(line, new)
+        new.rename(self._journal)
         self._file: BinaryIO = self._partial.open("r+b" if self._partial.exists() else "w+b")
         os.fchmod(self._file.fileno(), 0o600)  # it holds everybody's work
         self._file.truncate(lines[-1]["end"] if self.done else 0)
         self._file.seek(0, os.SEEK_END)
-        self._journal.unlink(missing_ok=True)
-        for line in lines:
-            self._note(line)
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +103,7 @@ class Writer:
     def note(self, entry: dict[str, Any]) -> None:
         """Remember that everything up to here is whole and on the disk."""
         self._flush()
-        self._note({"end": self._file.tell(), "entry": entry})
+        self._note({"end": self._file.tell(), "entry": entry}, self._journal)
         self.done.append(entry)
 
     def finish(self, manifest: dict[str, Any]) -> int:
@@ -125,8 +130,9 @@ class Writer:
             self._file.flush()
             os.fsync(self._file.fileno())
 
-    def _note(self, line: dict[str, Any]) -> None:
-        with _named(self._journal), self._journal.open("a") as journal:
+    @staticmethod
+    def _note(line: dict[str, Any], file: Path) -> None:
+        with _named(file), file.open("a") as journal:
             journal.write(json.dumps(line) + "\n")
             journal.flush()
             os.fsync(journal.fileno())
@@ -143,7 +149,7 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def _journal(path: Path) -> Path:
-    return path.with_name(f"{path.name}.journal")
+    return path.with_name(f"{path.name}{JOURNAL}")
 
 
 def _whole_lines(journal: Path) -> list[dict[str, Any]]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from host.archive_file import Reader, unfinished
+from host.archive_file import JOURNAL, Reader, unfinished
 from host.datasets import Course
 from host.run import Refused
-
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ def look(course: Course, folder: Path) -> Archives:
 
 
 def _unfinished(course: Course, folder: Path) -> Path | None:
-    partial = sorted(folder.glob(f"*.tar{_PARTIAL}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    return next((file for one in partial if _begun_for(file := one.with_suffix("")) == course.path), None)
+    journals = sorted(folder.glob(f"*.tar{JOURNAL}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return next((file for one in journals if _begun_for(file := one.with_suffix("")) == course.path), None)
 
 
 def _begun_for(file: Path) -> str | None:

@@ -2,8 +2,10 @@
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,24 @@ def test_a_run_that_was_killed_goes_on_after_its_last_whole_member(tmp_path: Pat
     assert archive.manifest == {"whole": True}
     assert b"".join(archive.blocks("two")) == b"22"
     assert archive.damaged([one, two]) == []
+
+
+def test_a_run_that_was_killed_as_it_began_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal comes before the file: else there would be a file that no run ever goes on with."""
+    monkeypatch.setattr(Path, "open", _killed_at_the_archive(Path.open))
+    with pytest.raises(KeyboardInterrupt):
+        Writer(tmp_path / "a.tar", {"of": "monday"})
+    assert unfinished(tmp_path / "a.tar") == Unfinished({"of": "monday"}, whole=0)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.tar.journal"]
+
+
+def _killed_at_the_archive(opened: Callable[..., Any]) -> Callable[..., Any]:
+    def open_or_end(path: Path, *argv: Any, **named: Any) -> Any:
+        if path.name.endswith(".partial"):
+            raise KeyboardInterrupt
+        return opened(path, *argv, **named)
+
+    return open_or_end
 
 
 def test_what_was_begun_of_something_else_is_forgotten(tmp_path: Path) -> None:

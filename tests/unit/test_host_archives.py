@@ -23,7 +23,7 @@ def archived(file: Path, course: str, written: str) -> Path:
 def begun(file: Path, course: str, time: int) -> None:
     with Writer(file, {"course": course, "snapshot": ""}):
         pass
-    os.utime(f"{file}.partial", (time, time))
+    os.utime(f"{file}.journal", (time, time))
 
 
 def names(found: Archives) -> list[str]:
