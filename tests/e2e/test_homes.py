@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ def value(key: str, dataset: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def course(stack: Stack) -> Stack:
+def course(stack: Stack) -> Iterator[Stack]:
     """The tests' course, with twelve students."""
     stack.configure(homes=roster(*STUDENTS))
     done = stack.up()
     assert done.returncode == 0, done.stdout
     wait_for_login(URL, "student02", stack.output("password"))
-    return stack
+    yield stack
+    stack.end_servers()
 
 
 def test_every_student_has_a_home_with_the_budget(course: Stack) -> None:

@@ -36,6 +36,7 @@ def course(stack: Stack) -> Iterator[Stack]:
     assert inspect(NODE)["Id"] == before, "HTTPS needs no other cluster"
     wait_for_login(stack.output("here"), "ada", stack.output("password"))
     yield stack
+    stack.end_servers()
     stack.configure()
 
 
