@@ -110,24 +110,6 @@ def test_the_kubelet_acts_before_the_clusters_memory_is_used_up(course: Stack) -
     assert int(status["allocatable"]["memory"].removesuffix("Ki")) << 10 < 6 << 30, "what the scheduler goes by"
 
 
-def oom_score(pod: str) -> int:
-    """The worst that the kernel holds against a process of a pod; what only keeps the pod's place is not meant."""
-    uid = found("pod", pod)["metadata"]["uid"]
-    each = f"grep -qsE 'pod({uid}|{uid.replace('-', '_')})' $p/cgroup && echo $(cat $p/comm $p/oom_score_adj)"
-    lines = docker("exec", NODE, "sh", "-c", f"cd /proc; for p in [0-9]*; do {each}; done; true").splitlines()
-    scores = [int(line.split()[-1]) for line in lines if not line.startswith("pause ")]
-    assert scores, lines
-    return max(scores)
-
-
-def test_the_kernel_ends_a_students_server_before_hub_and_proxy(ada: Student) -> None:
-    pods = [pod["metadata"]["name"] for pod in found("pods", "-l", "component in (hub, proxy)")["items"]]
-    assert len(pods) == 2
-    student = oom_score(f"jupyter-{ada.name}")
-    assert student > 900
-    assert all(oom_score(pod) < student - 900 for pod in pods)
-
-
 def wait_for_an_empty_share() -> None:
     """Kubernetes takes a moment to count what is gone."""
     deadline = time.monotonic() + 60
@@ -137,7 +119,7 @@ def wait_for_an_empty_share() -> None:
 
 
 def test_who_finds_the_students_share_full_is_told_so_in_words(course: Stack) -> None:
-    """Behind the hub's own limit: the share is held by pods that the hub knows nothing of."""
+    """Behind the hub's own limit, so before any server runs: pods that the hub knows nothing of hold the share."""
     grace = Student(URL, "grace")
     grace.log_in(course.output("password"))
     try:
@@ -158,6 +140,24 @@ def what_became_of_the_start(who: Student) -> str:
         assert time.monotonic() < deadline, page.text
         time.sleep(0.5)
     return page.text
+
+
+def oom_score(pod: str) -> int:
+    """The worst that the kernel holds against a process of a pod; what only keeps the pod's place is not meant."""
+    uid = found("pod", pod)["metadata"]["uid"]
+    each = f"grep -qsE 'pod({uid}|{uid.replace('-', '_')})' $p/cgroup && echo $(cat $p/comm $p/oom_score_adj)"
+    lines = docker("exec", NODE, "sh", "-c", f"cd /proc; for p in [0-9]*; do {each}; done; true").splitlines()
+    scores = [int(line.split()[-1]) for line in lines if not line.startswith("pause ")]
+    assert scores, lines
+    return max(scores)
+
+
+def test_the_kernel_ends_a_students_server_before_hub_and_proxy(ada: Student) -> None:
+    pods = [pod["metadata"]["name"] for pod in found("pods", "-l", "component in (hub, proxy)")["items"]]
+    assert len(pods) == 2
+    student = oom_score(f"jupyter-{ada.name}")
+    assert student > 900
+    assert all(oom_score(pod) < student - 900 for pod in pods)
 
 
 def test_a_students_server_counts_as_a_students(ada: Student) -> None:
