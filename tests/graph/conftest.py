@@ -1,5 +1,6 @@
 """The graph's tests see no server but the one that they make up."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,15 @@ NOTHING: Found = {
     "template": {"versions": {}, "problems": [], "drift": []},
     "workspaces": {"homes": {}, "problems": [], "drift": []},
 }
+
+
+@pytest.fixture(autouse=True)
+def loop() -> None:
+    """Pulumi takes the thread's event loop; what ran before in this process may have taken it away."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 @pytest.fixture(autouse=True)
