@@ -30,14 +30,15 @@ def restore(
 ) -> None:
     """Bring files back into `restored-<time>` in the student's home; nothing that is there is touched."""
     course = course_of(context)
-    if replica and student is None and source is None:
+    if [student is not None, source is not None, replica].count(True) != 1:
+        refuse("name a student; or an archive with --from, or --replica, for a whole course")
+    if replica:
         out.print(run("replica", "promote", course_spec(course.storage))["course"])
         return
-    if source is not None and student is None and not replica:
+    if source is not None:
         out.print(run("archive", "restore", archive_spec(course.storage, str(source.absolute())))["course"])
         return
-    if student is None or source is not None or replica:
-        refuse("name a student; or an archive with --from, or --replica, for a whole course")
+    assert student is not None, "it is the one that was named"
     found = run("snapshots", "observe", snapshots_spec(course.storage))["snapshots"]
     if snapshot is None and not found:
         refuse("there is no snapshot to restore from")

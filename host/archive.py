@@ -25,18 +25,18 @@ from host.datasets import (
     gone,
     into_place,
     not_there,
+    nowhere,
     patiently,
     read,
     required,
     root_needed,
     tag,
 )
-from host.listing import digest, listing, names, size
+from host.listing import digest, size
 from host.lock import locked
-from host.look import looking_into
-from host.parts import Part, full_name, parts, sending
+from host.parts import WRITTEN_BY, Part, differing, files_of, full_name, parts, receiving, sending, write_as
 from host.pipes import read_from, write_to
-from host.run import Argv, BadSpecification, CommandFailed, Refused, run, run_as_root, say, succeeds, which
+from host.run import Argv, BadSpecification, Refused, run, run_as_root, say, succeeds, which
 from host.snapshots import own, taken, unused_name
 from host.template import COMMIT
 from host.verified import Note, changed_since, lacking, left, noted, put
@@ -44,7 +44,7 @@ from host.verified import Note, changed_since, lacking, left, noted, put
 VERBS = ("observe", "folder", "last", "write", "verify", "restore")
 
 _FORMAT = 1
-_KEPT = ("quota", "readonly", "compression", "dedup", "atime")  # what a dataset is given back
+_KEPT = ("quota", "readonly", *WRITTEN_BY)  # what a dataset is given back
 _SCRATCH_SPARE = 1 << 30  # bytes
 
 
@@ -120,7 +120,7 @@ def write(want: Want) -> dict[str, Any]:
                 continue
             say(f"[{number + 1}/{len(todo)}] {part.dataset or want.course.path}@{part.snapshot}")
             if part.base not in bases:
-                bases[part.base] = _listing(want.course, part.base)
+                bases[part.base] = files_of(want.course, part.base)
             writer.note(_written(want.course, writer, part, bases[part.base]))
         manifest = {
             **writer.head,
@@ -194,13 +194,8 @@ def _kept(values: Mapping[str, str]) -> dict[str, str]:
     return {key: values[key] for key in _KEPT}
 
 
-def _listing(course: Course, key: str) -> frozenset[str]:
-    with looking_into(course, full_name(course, key)) as folder:
-        return listing(folder)
-
-
 def _written(course: Course, writer: Writer, part: Part, base: frozenset[str]) -> dict[str, Any]:
-    lines = _listing(course, part.key)
+    lines = files_of(course, part.key)
     number = len(writer.done)
     zipped = writer.head["compression"]
     compress: Argv = ["zstd", "-q", "-c", "-T0"] if zipped == "zstd" else ["gzip", "-c"]
@@ -253,8 +248,7 @@ def restore(want: Want) -> dict[str, Any]:
     # One at a time for each pool: the same archive grows in the same place, whatever it is to be called.
     with locked(want.course.path), locked(place):
         not_there(want.course)
-        if not read(place, ["mounted"], depth=0):
-            run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", place])
+        nowhere(place)
         growing = Course(want.course.pool, f"{RESTORING}/{archive.seal[:16]}")
         _received(archive, growing)
         if wrong := _differences(archive, growing):
@@ -323,25 +317,13 @@ def _received(archive: Reader, course: Course) -> None:
     entries = archive.manifest["parts"]
     there = read(course.path, ["creation"])
     unzip: Argv = [archive.manifest["compression"], "-q", "-d", "-c"]
-    unmounted = ["-u"] if succeeds(["zfs", "version"]) else []
     for number, entry in enumerate(entries):
         part = Part(**entry["part"])
-        full = full_name(course, part.key)
-        if full not in there:
+        if full_name(course, part.key) not in there:
             say(f"[{number + 1}/{len(entries)}] receiving {part.key}")
-            write_to(archive.blocks(entry["stream"]["name"]), unzip, ["zfs", "receive", *unmounted, full])
+            write_to(archive.blocks(entry["stream"]["name"]), unzip, receiving(course, part))
         if not part.dataset:
-            _prepare(archive, course)
-
-
-def _prepare(archive: Reader, course: Course) -> None:
-    """What data is written by, before the first home is."""
-    kept = archive.manifest["datasets"][""]
-    for key in ("compression", "dedup", "atime"):
-        try:
-            run_as_root(["zfs", "set", f"{key}={kept[key]}", course.path])
-        except CommandFailed:
-            say(f"this ZFS has no {key}={kept[key]}: the pool's own is used")
+            write_as(course, archive.manifest["datasets"][""])
 
 
 def _differences(archive: Reader, course: Course) -> list[str]:
@@ -352,13 +334,12 @@ def _differences(archive: Reader, course: Course) -> list[str]:
     for number, entry in enumerate(archive.manifest["parts"]):
         part = Part(**entry["part"])
         say(f"[{number + 1}/{len(archive.manifest['parts'])}] checking {part.key}")
-        have = _listing(course, part.key)
+        have = files_of(course, part.key)
         changes = gzip.decompress(b"".join(archive.blocks(entry["listing"]["name"]))).decode().split("\n")
         gone, new = ({line[1:] for line in changes if line[:1] == sign} for sign in "-+")
         want = known[part.base] - gone | new
         if have != want or digest(have) != entry["digest"]:
-            differ = names(have ^ want)
-            wrong.append(f"{part.key}: {len(differ)} files differ, the first is {next(iter(differ), '?')}")
+            wrong.append(differing(part, have, want))
         if part.key in bases:
             known[part.key] = want
     return wrong

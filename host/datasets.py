@@ -119,6 +119,12 @@ def patiently(argv: Sequence[str]) -> None:
     run_as_root(argv)
 
 
+def nowhere(path: str) -> None:
+    """Have a dataset that is mounted nowhere, for others to lie in; made unless it is there."""
+    if not read(path, ["mounted"], depth=0):
+        run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", path])
+
+
 def not_there(course: Course) -> None:
     """Raises Refused where there is a course of this name, before another takes it."""
     if read(course.path, ["mounted"], depth=0):

@@ -6,9 +6,15 @@ it is on the disk.
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from host.datasets import Course
-from host.run import Argv, succeeds
+from host.listing import listing, names
+from host.look import looking_into
+from host.run import Argv, CommandFailed, run_as_root, say, succeeds
+
+# What data is written by: a dataset is to have it before anything is received below it.
+WRITTEN_BY = ("compression", "dedup", "atime")
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,39 @@ def full_name(course: Course, name: str) -> str:
 
 def sending(course: Course, part: Part) -> Argv:
     """The command that prints a part's stream. Compressed blocks are sent as they are on the disk, where ZFS can."""
-    how = ["-c"] if succeeds(["zfs", "version"]) else []
+    how = ["-c"] if _openzfs() else []
     base = ["-i", full_name(course, part.base)] if part.base else []
     return ["zfs", "send", *how, *base, full_name(course, part.key)]
+
+
+def receiving(course: Course, part: Part) -> Argv:
+    """The command that takes a part's stream; nothing is mounted."""
+    unmounted = ["-u"] if _openzfs() else []
+    return ["zfs", "receive", *unmounted, full_name(course, part.key)]
+
+
+@cache
+def _openzfs() -> bool:
+    """Whether this ZFS knows more than zfs-fuse does. It is the same for all parts."""
+    return succeeds(["zfs", "version"])
+
+
+def write_as(course: Course, values: Mapping[str, str]) -> None:
+    """Have a course's dataset write data as another does, as far as this ZFS can."""
+    for key in WRITTEN_BY:
+        try:
+            run_as_root(["zfs", "set", f"{key}={values[key]}", course.path])
+        except CommandFailed:
+            say(f"this ZFS has no {key}={values[key]}: the pool's own is used")
+
+
+def files_of(course: Course, key: str) -> frozenset[str]:
+    """The listing of a part's snapshot, every file hashed."""
+    with looking_into(course, full_name(course, key)) as folder:
+        return listing(folder)
+
+
+def differing(part: Part, have: frozenset[str], want: frozenset[str]) -> str:
+    """How two listings of a part differ, in a line."""
+    differ = names(have ^ want)
+    return f"{part.key}: {len(differ)} files differ, the first is {next(iter(differ), '?')}"

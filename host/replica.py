@@ -5,25 +5,22 @@ What is in a replica is never taken away: not even a home that was purged from t
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from host.datasets import REPLICA, REPLICATED, Course, into_place, not_there, read, required, root_needed, tag
-from host.listing import listing, names
+from host.datasets import REPLICA, REPLICATED, Course, into_place, not_there, nowhere, read, required, root_needed, tag
 from host.lock import locked
-from host.look import looking_into
-from host.parts import Part, full_name, parts, sending
+from host.parts import WRITTEN_BY, Part, below, differing, files_of, full_name, parts, receiving, sending, write_as
 from host.pipes import read_from
-from host.run import BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds
+from host.run import BadSpecification, Refused, run_as_root, say
 from host.snapshots import own, taken, unused_name
 from host.template import COMMIT
 
 VERBS = ("observe", "apply", "promote")
 
 _NOTE = "coursehub:replica"  # of the course, and the pool's name after it
-_LIKE_THE_COURSE = ("compression", "dedup", "atime")  # what data is written by
 
 
 @dataclass(frozen=True)
@@ -92,16 +89,17 @@ def apply(want: Want) -> dict[str, Any]:
         raise Refused(f"there is no pool {want.pool} on this server: `zpool import {want.pool}`, or make one")
     with locked(f"{want.course.path}.replica"), locked(want.replica.path):
         note = _begun(want)
-        table = required(want.course, ["origin", COMMIT, *_LIKE_THE_COURSE])
+        table = required(want.course, ["origin", COMMIT, *WRITTEN_BY])
         there = read(want.replica.path, ["creation"])
         every = parts(want.course, note.snapshot, table, by_way_of=[note.before])
         todo = [part for part in every if full_name(want.replica, part.key) not in there]
         _unhindered(want, todo, there)
         for number, part in enumerate(todo):
             say(f"[{number + 1}/{len(todo)}] {part.dataset or want.course.path}@{part.snapshot}")
-            _send(want, part)
+            for _ in read_from(sending(want.course, part), receiving(want.replica, part)):
+                pass  # it prints nothing
             if not part.dataset:
-                _like_the_course(want, table[want.course.path])
+                write_as(want.replica, table[want.course.path])
         for part in every:
             if (commit := table[full_name(want.course, part.key)][COMMIT]) != "-":
                 run_as_root(["zfs", "set", f"{COMMIT}={commit}", full_name(want.replica, part.key)])
@@ -163,8 +161,7 @@ def _now() -> str:
 
 def _unhindered(want: Want, todo: Iterable[Part], there: Iterable[str]) -> None:
     """Make what the replica lies in. Raises Refused where something else lies where it is to grow."""
-    datasets = {name for name in there if "@" not in name}
-    seen = [name.removeprefix(want.replica.path).removeprefix("/") for name in datasets]
+    seen = [below(want.replica, name) for name in there if "@" not in name]
     if blocked := in_the_way(todo, seen):
         full = full_name(want.replica, blocked[0])
         raise Refused(
@@ -172,26 +169,9 @@ def _unhindered(want: Want, todo: Iterable[Part], there: Iterable[str]) -> None:
             f" name, `zfs rename {full} {want.pool}/{REPLICA}/kept`, then run this again"
         )
     above = want.replica.path.rpartition("/")[0]
-    place = f"{want.pool}/{REPLICA}"
-    if not read(place, ["mounted"], depth=0):
-        run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", place])
-    if above != place and not read(above, ["mounted"], depth=0):
+    nowhere(f"{want.pool}/{REPLICA}")
+    if not read(above, ["mounted"], depth=0):
         run_as_root(["zfs", "create", "-p", above])
-
-
-def _send(want: Want, part: Part) -> None:
-    receive = ["zfs", "receive", *(["-u"] if succeeds(["zfs", "version"]) else []), full_name(want.replica, part.key)]
-    for _ in read_from(sending(want.course, part), receive):
-        pass  # it prints nothing
-
-
-def _like_the_course(want: Want, values: Mapping[str, str]) -> None:
-    """What data is written by, before the first home is."""
-    for key in _LIKE_THE_COURSE:
-        try:
-            run_as_root(["zfs", "set", f"{key}={values[key]}", want.replica.path])
-        except CommandFailed:
-            say(f"this ZFS has no {key}={values[key]}: the pool's own is used")
 
 
 def _compared(want: Want, every: list[Part]) -> int:
@@ -199,16 +179,10 @@ def _compared(want: Want, every: list[Part]) -> int:
     wrong, files = [], 0
     for number, part in enumerate(every):
         say(f"[{number + 1}/{len(every)}] comparing {part.key}")
-        here, there = (_files(course, part) for course in (want.course, want.replica))
+        here, there = (files_of(course, part.key) for course in (want.course, want.replica))
         files += len(here)
         if here != there:
-            differ = names(here ^ there)
-            wrong.append(f"{part.key}: {len(differ)} files differ, the first is {next(iter(differ), '?')}")
+            wrong.append(differing(part, here, there))
     if wrong:
         raise Refused("\n  ".join([f"{want.replica.path} is not what {want.course.path} is:", *wrong]))
     return files
-
-
-def _files(course: Course, part: Part) -> frozenset[str]:
-    with looking_into(course, full_name(course, part.key)) as folder:
-        return listing(folder)

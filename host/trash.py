@@ -19,6 +19,7 @@ from host.datasets import (
     TRASH,
     Course,
     checked_student,
+    nowhere,
     patiently,
     read,
     root_needed,
@@ -147,8 +148,7 @@ def _moved(pool: str, path: str, note: Note, *, unmountable: bool) -> str:
     now = datetime.now(UTC)
     label = path.removeprefix(f"{pool}/").replace("/", ".")
     entry = f"{pool}/{TRASH}/{label}.{now.strftime('%Y%m%dT%H%M%SZ')}"
-    if not read(f"{pool}/{TRASH}", ["mounted"], depth=0):
-        run_as_root(["zfs", "create", "-o", "mountpoint=none", "-o", "canmount=off", f"{pool}/{TRASH}"])
+    nowhere(f"{pool}/{TRASH}")
     run_as_root(["zfs", "set", f"{_WAS}={path}", path])
     run_as_root(["zfs", "set", f"{_SINCE}={int(now.timestamp())}", path])
     put(note, path)

@@ -134,6 +134,18 @@ def course(unit: Unit) -> Iterator[Unit]:
     subprocess.run(["zfs", "unmount", f"{pool}/userdata"], check=False, capture_output=True)
 
 
+@pytest.fixture
+def other_pool(tmp_path: Path) -> Iterator[str]:
+    """A pool as on another server, or on another disk."""
+    name = f"test{os.urandom(4).hex()}"
+    with (tmp_path / "other.img").open("wb") as file:
+        file.truncate(POOL_BYTES)
+    zfs("zpool", "create", name, str(tmp_path / "other.img"))
+    yield name
+    subprocess.run(["zfs", "unmount", f"{name}/userdata"], check=False, capture_output=True)
+    forget_pool(name)
+
+
 def home(course: Unit, student: str) -> Path:
     """Where a student's home is mounted."""
     return Path("/", course.spec["pool"], "userdata", "homes", student)

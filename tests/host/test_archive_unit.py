@@ -8,13 +8,12 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.conftest import Unit, forget_pool, home, must, zfs
+from tests.host.conftest import Unit, home, must, zfs
 
 MIB = 1 << 20
 
@@ -30,18 +29,6 @@ def archive(course: Unit, tmp_path: Path) -> Unit:
     (template / "week2.txt").write_text("new")
     zfs("zfs", "snapshot", f"{course.spec['pool']}/userdata/template@v2")
     return Unit("archive", {**course.spec, "file": str(tmp_path / "course.tar")})
-
-
-@pytest.fixture
-def other_pool(tmp_path: Path) -> Iterator[str]:
-    """A pool as on another server."""
-    name = f"other{os.urandom(4).hex()}"
-    with (tmp_path / "other.img").open("wb") as file:
-        file.truncate(256 * MIB)
-    zfs("zpool", "create", name, str(tmp_path / "other.img"))
-    yield name
-    subprocess.run(["zfs", "unmount", f"{name}/userdata"], check=False, capture_output=True)
-    forget_pool(name)
 
 
 def written(archive: Unit) -> Path:

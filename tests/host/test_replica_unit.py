@@ -5,27 +5,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from host.datasets import patiently
-from tests.host.conftest import Unit, forget_pool, home, must, zfs
+from tests.host.conftest import Unit, home, must, zfs
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def other_pool(tmp_path: Path) -> Iterator[str]:
-    """A pool on another disk."""
-    name = f"test{os.urandom(4).hex()}"
-    with (tmp_path / "other.img").open("wb") as file:
-        file.truncate(256 * MIB)
-    zfs("zpool", "create", name, str(tmp_path / "other.img"))
-    yield name
-    subprocess.run(["zfs", "unmount", f"{name}/userdata"], check=False, capture_output=True)
-    forget_pool(name)
 
 
 @pytest.fixture
