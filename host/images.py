@@ -13,7 +13,7 @@ from host import docker
 from host.pipes import read_from
 from host.run import CommandFailed, run, say
 
-_NOTE = "/kind/coursehub-images"  # in the node: Docker's id of each image that was loaded, by tag
+NOTE = "/kind/coursehub-images"  # in the node: Docker's id of each image that it was given, by tag
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def load(node: str, images: Sequence[str]) -> None:
             say(f"beginning {name} anew with the image that was built again")
             run([*docker.kubectl(node), "-n", namespace, "delete", "pod", name])
     note = json.dumps({**_noted(node), **_ids(images)})
-    run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {_NOTE}.new && mv {_NOTE}.new {_NOTE}"], stdin=note)
+    run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {NOTE}.new && mv {NOTE}.new {NOTE}"], stdin=note)
 
 
 def _give(node: str, images: Sequence[str]) -> None:
@@ -95,7 +95,7 @@ def _there(node: str) -> set[str]:
 
 def _noted(node: str) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads(run(["docker", "exec", node, "cat", _NOTE]))
+        found: dict[str, str] = json.loads(run(["docker", "exec", node, "cat", NOTE]))
     except (CommandFailed, ValueError):
         return {}
     return found

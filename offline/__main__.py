@@ -11,6 +11,7 @@ from pathlib import Path
 
 from offline import gvisor
 from offline.images import IMAGE_STEPS
+from offline.node import NODE_STEPS
 from offline.parts import PROGRAMS, TOOL_STEPS, link_tools
 from offline.steps import BuildError, build
 
@@ -25,7 +26,7 @@ def main(extra: Sequence[str] = ()) -> int:
     chosen = [EXTRA[name] for name in extra]
     cache = Path(os.environ.get("COURSEHUB_CACHE", "~/.cache/coursehub")).expanduser()
     try:
-        results = build([*TOOL_STEPS, *IMAGE_STEPS, *(step for step, _ in chosen)], cache)
+        results = build([*TOOL_STEPS, *IMAGE_STEPS, *NODE_STEPS, *(step for step, _ in chosen)], cache)
     except BuildError as error:
         print(f"offline build stopped at {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from offline.parts import KUBERNETES
 from offline.steps import Step, Workshop
 
 HERE = Path(__file__).parent / "images"
@@ -26,7 +25,6 @@ REGISTRY_VARIABLES = (
     *("pip_index_url", "pip_extra_index_url", "pip_trusted_host", "pip_default_timeout"),
 )
 
-NODE = f"coursehub/node:v{KUBERNETES}"
 HUB = "coursehub/hub:5.5.4"
 PROXY = "coursehub/proxy:5.3.0"
 SINGLEUSER = "coursehub/singleuser:5.5.4"
@@ -121,7 +119,7 @@ def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Wor
 
     def make(shop: Workshop) -> None:
         container = f"coursehub-build-{image.replace('/', '-').replace(':', '-')}"
-        subprocess.run(["docker", "rm", "-f", container], capture_output=True, check=False)  # of an interrupted build
+        forget(container)
         settings = shop.out / "settings"
         settings.touch(mode=0o600)
         settings.write_text(exports(registry_settings(os.environ)))
@@ -138,6 +136,11 @@ def installed(image: str, folder: Path, changes: Sequence[str]) -> Callable[[Wor
         settings.unlink()
 
     return make
+
+
+def forget(container: str) -> None:
+    """Take away a container that an interrupted build left, and what goes on in it."""
+    subprocess.run(["docker", "rm", "--force", "--volumes", container], capture_output=True, check=False)
 
 
 def registry_settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -176,57 +179,6 @@ def make_small_root(shop: Workshop) -> None:
     shutil.rmtree(context)
 
 
-def make_node(shop: Workshop) -> None:
-    """The kind node image: Debian, kind's own node files, Kubernetes, and what the node loads and starts by itself."""
-    context = shop.out / "context"
-    context.mkdir()
-    shutil.copytree(HERE / "node", context / "node")
-    (context / "node" / "Dockerfile").rename(context / "Dockerfile")
-    shutil.copytree(shop.results["kind"] / "node-files", context / "kind-files")
-    for name in ("kubernetes", "kube-router"):
-        shutil.copy(shop.results[name] / name, context / name)
-    (context / "version").write_text(f"v{KUBERNETES}")
-    shop.run(["docker", "save", "-o", context / "images.tar", *_images_of_the_node(shop)])
-    docker_build(shop, NODE, NODE_ROOT, context)
-    shutil.rmtree(context)
-
-
-def _images_of_the_node(shop: Workshop) -> list[str]:
-    """Build the images that a node loads at its first start; their names."""
-    registry = "registry.k8s.io"
-    control_plane = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
-    images = {name: f"{registry}/{name}:v{KUBERNETES}" for name in control_plane}
-    # One image under four names; the program is chosen by the name it is called by.
-    _image_of_programs(shop, "kubernetes", list(images.values()), links=control_plane, base=SMALL_ROOT)
-    single = {
-        "etcd": f"{registry}/etcd:3.6.5-0",
-        "coredns": f"{registry}/coredns/coredns:v1.12.1",
-        "pause": f"{registry}/pause:3.10.1",
-    }
-    for program, image in single.items():
-        _image_of_programs(shop, program, [image])
-    # Its helper pods need a shell.
-    provisioner = "coursehub/local-path-provisioner:0.0.30"
-    _image_of_programs(shop, "local-path-provisioner", [provisioner], base=SMALL_ROOT)
-    return [*images.values(), *single.values(), provisioner]
-
-
-def _image_of_programs(
-    shop: Workshop, program: str, tags: Sequence[str], *, links: Sequence[str] = (), base: str = "scratch"
-) -> None:
-    """Build an image of one program, with links to it under further names."""
-    context = shop.out / f"image-{program}"
-    (context / "bin").mkdir(parents=True)
-    shutil.copyfile(shop.results[program] / program, context / "bin" / program)
-    (context / "bin" / program).chmod(0o755)
-    for link in links:
-        (context / "bin" / link).symlink_to(program)
-    dockerfile = f'FROM {base}\nCOPY bin/ /usr/local/bin/\nENTRYPOINT ["/usr/local/bin/{program}"]\n'
-    (context / "Dockerfile").write_text(dockerfile)
-    shop.run(["docker", "build", "-q", *(word for tag in tags for word in ("-t", tag)), context])
-    shutil.rmtree(context)
-
-
 _PATH = 'ENV PATH="/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" LANG=C.UTF-8'
 _INIT = 'ENTRYPOINT ["tini", "--"]'
 _HUB_CHANGES = [_PATH, _INIT, "USER 1000", "WORKDIR /srv/jupyterhub", 'CMD ["jupyterhub"]']
@@ -249,15 +201,5 @@ IMAGE_STEPS: list[Step] = [
         installed(SINGLEUSER, HERE / "singleuser", _STUDENT_CHANGES),
         recipe=[HERE / "singleuser"],
         needs=["app-base"],
-    ),
-    image_step(
-        "node-image",
-        NODE,
-        make_node,
-        recipe=[HERE / "node"],
-        needs=[
-            *("kubernetes", "etcd", "coredns", "local-path-provisioner", "kube-router", "pause", "kind"),
-            *("node-base", "small-root"),
-        ],
     ),
 ]

@@ -12,6 +12,7 @@ import pytest
 
 from offline.__main__ import EXTRA, main
 from offline.images import IMAGE_STEPS
+from offline.node import NODE_STEPS
 from offline.parts import TOOL_STEPS, link_tools
 from offline.steps import BuildError, Step, Workshop, build, keys, mounts_below
 
@@ -179,7 +180,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
 
 
 def test_every_part_comes_after_what_it_needs() -> None:
-    steps = [*TOOL_STEPS, *IMAGE_STEPS]
+    steps = [*TOOL_STEPS, *IMAGE_STEPS, *NODE_STEPS]
     known: set[str] = set()
     for step in steps:
         assert set(step.needs) <= known, step.name
@@ -208,10 +209,10 @@ def test_programs_and_plugins_are_put_where_they_are_looked_for(tmp_path: Path) 
 
 
 def test_what_few_courses_want_is_built_only_when_asked_for() -> None:
-    usual = {step.name for step in [*TOOL_STEPS, *IMAGE_STEPS]}
+    usual = {step.name for step in [*TOOL_STEPS, *IMAGE_STEPS, *NODE_STEPS]}
     assert EXTRA
     assert not usual & set(EXTRA)
-    assert not {need for step in [*TOOL_STEPS, *IMAGE_STEPS] for need in step.needs} & set(EXTRA)
+    assert not {need for step in [*TOOL_STEPS, *IMAGE_STEPS, *NODE_STEPS] for need in step.needs} & set(EXTRA)
 
 
 def test_a_part_that_there_is_not_is_told_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
