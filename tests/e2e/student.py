@@ -52,6 +52,9 @@ class Student:
         Raises TimeoutError where the hub asks to come back later for too long.
         """
         deadline = time.monotonic() + _SERVER_SECONDS
+        # The hub refuses to start a server that it is about to end.
+        while self._server().get("pending") == "stop" and time.monotonic() < deadline:
+            time.sleep(0.5)
         while True:
             start = time.monotonic()
             answer = self.hub("POST", f"/users/{self.name}/server")
