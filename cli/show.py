@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
+from host.homes import NEARLY_FULL
 
-_NEARLY_FULL = 0.8
+out = Console(highlight=False, soft_wrap=True)
 
 
 def as_json(result: Any) -> None:
@@ -66,7 +66,7 @@ def use(used: int, budget: int) -> str:
     if not budget:
         return ""
     percent = f"{used / budget:.0%}"
-    return f"[bold red]{percent} nearly full[/]" if used > _NEARLY_FULL * budget else percent
+    return f"[bold red]{percent} nearly full[/]" if used > NEARLY_FULL * budget else percent
 
 
 def plain(text: str) -> str:

@@ -210,16 +210,16 @@ def fresh_stack(base: Path) -> Iterator[Stack]:
         forget_course()
 
 
-def forget_course() -> None:
-    """Take away the tests' cluster and pool, which hold nothing but what the tests made."""
-    kubeconfig = Path.home() / ".kube" / f"coursehub-{NAME}.yaml"
+def forget_course(name: str = NAME, pool: str = POOL) -> None:
+    """Take away a cluster and a pool of the tests, which hold nothing but what the tests made."""
+    kubeconfig = Path.home() / ".kube" / f"coursehub-{name}.yaml"
     subprocess.run(
-        ["kind", "delete", "cluster", "--name", f"coursehub-{NAME}", "--kubeconfig", str(kubeconfig)],
+        ["kind", "delete", "cluster", "--name", f"coursehub-{name}", "--kubeconfig", str(kubeconfig)],
         check=True,
         capture_output=True,
     )
     kubeconfig.unlink(missing_ok=True)
-    forget_pool(POOL)
+    forget_pool(pool)
 
 
 def state_text(stack: Stack) -> str:

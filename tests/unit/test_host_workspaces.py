@@ -8,22 +8,10 @@ from typing import Any
 
 import pytest
 
+from host.homes import Dataset, Facts, Folder, Want, left, other_mounts, parse, read_table
+from host.homes_steps import problems, steps, waits_for
 from host.run import BadSpecification, CommandFailed, Refused
-from host.workspaces import (
-    Dataset,
-    Facts,
-    Folder,
-    Want,
-    converge,
-    left,
-    other_mounts,
-    parse,
-    problems,
-    read_table,
-    seen,
-    steps,
-    waits_for,
-)
+from host.workspaces import converge, seen
 from plan.homes_changes import Seen, Wanted, changes
 
 COURSE = "jhub-pool/userdata"
@@ -423,7 +411,13 @@ def lines_run(work: Callable[[int], None], students: int) -> int:
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines
         lines += event == "line"
-        return trace if frame.f_code.co_filename.endswith(("host/workspaces.py", "plan/homes_changes.py")) else None
+        return (
+            trace
+            if frame.f_code.co_filename.endswith(
+                ("host/homes.py", "host/homes_steps.py", "host/workspaces.py", "plan/homes_changes.py")
+            )
+            else None
+        )
 
     before = sys.gettrace()
     sys.settrace(trace)

@@ -15,7 +15,7 @@ from plan.policies import Addresses, flows, policies
 from plan.runtime import runtime_spec
 from plan.volumes import DATABASE
 
-MANIFESTS = Path(__file__).resolve().parents[2] / "offline" / "images" / "node" / "manifests"
+MANIFESTS = Path(__file__).resolve().parents[2] / "offline" / "images" / "node-system" / "manifests"
 COURSE = check(
     {
         "homes": {"mode": "dynamic"},
