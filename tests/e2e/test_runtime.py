@@ -81,10 +81,10 @@ def test_a_student_sees_another_kernel_than_the_servers(ada: Student) -> None:
 
 
 def test_work_is_in_the_students_own_dataset(ada: Student) -> None:
-    assert ada.write_file("work.txt", "mine").status_code == 201
+    assert ada.write_file("from-lab.txt", "mine").status_code == 201
     assert ada.run_cell("open('from-kernel.txt', 'w').write('too')").strip() == "3"
     home = Path(f"/{POOL}/userdata/homes/ada")
-    assert ((home / "work.txt").read_text(), (home / "from-kernel.txt").read_text()) == ("mine", "too")
+    assert ((home / "from-lab.txt").read_text(), (home / "from-kernel.txt").read_text()) == ("mine", "too")
 
 
 def test_the_budget_holds(ada: Student) -> None:
