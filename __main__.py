@@ -33,7 +33,7 @@ hub = Hub(
     certificate=found.certificate,
     runtime=runtime,
 )
-leaving = Leaving("leaving", storage=course.storage, after=[dataset, hub])
+leaving = Leaving("leaving", course=course, after=[dataset, hub])
 
 pulumi.export("url", url(course))
 pulumi.export("here", here(course))

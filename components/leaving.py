@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pulumi
 
 from components.host_command import host_command
-from config.course import Storage
+from config.course import Course
 from plan.keep import leaving_spec
 
 
@@ -20,10 +20,10 @@ class Leaving(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        storage: Storage,
+        course: Course,
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("coursehub:storage:Leaving", name, {}, opts)
-        host_command(f"{name}-check", "leaving", spec=leaving_spec(storage), identity=[], parent=self, depends_on=after)
+        host_command(f"{name}-check", "leaving", spec=leaving_spec(course), identity=[], parent=self, depends_on=after)
         self.register_outputs({})

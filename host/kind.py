@@ -1,9 +1,10 @@
 """The unit of the course's kind cluster: preflight, create, images, its own kubeconfig; delete.
 
-The cluster is disposable, so what was left half made is deleted and made anew. A file in the node says that it was
-made to the end. The user's default kubeconfig is never touched.
+The cluster is disposable, so what was left half made, or half taken down, is deleted and made anew. A file in the
+node says that it is neither. The user's default kubeconfig is never touched.
 """
 
+import contextlib
 import errno
 import ipaddress
 import json
@@ -277,8 +278,17 @@ def _delete(want: Want) -> None:
     want.kubeconfig_path.unlink(missing_ok=True)
 
 
+def give_up(cluster: str) -> None:
+    """Have the next `up` make the cluster anew, unless it is deleted before: what is in it is about to be forgotten.
+
+    A node that does not run cannot be told.
+    """
+    with contextlib.suppress(CommandFailed, Refused):
+        run(["docker", "exec", f"{cluster}-control-plane", "rm", "-f", _WHOLE])
+
+
 def is_whole(node: str) -> bool:
-    """Whether a running node's cluster was made to the end."""
+    """Whether a running node's cluster was made to the end, and nobody began to take it down."""
     return succeeds(["docker", "exec", node, "test", "-e", _WHOLE])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host import archive, trash
+from host import archive, kind, trash
 from host.datasets import Course, gone
 from host.run import BadSpecification, say
 
@@ -20,16 +20,19 @@ class Want:
     course: Course
     destroy: bool
     archive: Path | None  # the folder to archive into
+    cluster: str
 
 
 def parse(given: dict[str, Any]) -> Want:
     """Read the specification. Raises BadSpecification if it is not one."""
     try:
         folder = given["archive"]
-        want = Want(Course(given["pool"], given["dataset"]), given["destroy"], folder and Path(folder))
+        want = Want(
+            Course(given["pool"], given["dataset"]), given["destroy"], folder and Path(folder), given["cluster"]
+        )
     except (KeyError, TypeError) as error:
         raise BadSpecification(f"not a specification of what becomes of a course: {error}") from None
-    if unknown := set(given) - {"pool", "dataset", "destroy", "archive"}:
+    if unknown := set(given) - {"pool", "dataset", "destroy", "archive", "cluster"}:
         raise BadSpecification(f"not a specification of what becomes of a course: unknown {', '.join(sorted(unknown))}")
     if want.archive is not None and not want.archive.is_absolute():
         raise BadSpecification(f"{folder!r} is no absolute path of a folder for archives")
@@ -54,4 +57,7 @@ def remove(want: Want) -> dict[str, Any]:
     elif want.archive:
         say(f"archiving {want.course.path} before anything is taken down")
         archive.safe(want.course, want.archive)
+    # Pulumi forgets what is in the cluster before the cluster is deleted. Killed in between, the next `up` would find a
+    # sound cluster, and the release in it that nobody knows.
+    kind.give_up(want.cluster)
     return {}

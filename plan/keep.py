@@ -38,12 +38,14 @@ def replica_spec(storage: Storage, pool: str) -> dict[str, Any]:
     return {**course_spec(storage), "to": pool}
 
 
-def leaving_spec(storage: Storage) -> dict[str, Any]:
+def leaving_spec(course: Course) -> dict[str, Any]:
     """The specification of the host unit `leaving`."""
+    storage = course.storage
     return {
         **course_spec(storage),
         "destroy": storage.on_destroy == "destroy",
         "archive": storage.archive if storage.on_destroy == "archive" else None,
+        "cluster": course.cluster_name,
     }
 
 

@@ -123,28 +123,36 @@ class Stack:
             (unit_process,) = processes(f"-m host {unit} apply")
             os.killpg(os.getpgid(unit_process), signal.SIGKILL)
 
-        self._up_until(when, kill)
+        self._pulumi_until("up", when, kill)
 
     def kill_pulumi(self, *, when: str) -> None:
         """Start `pulumi up`; 2 s after it says `when`, SIGKILL pulumi, its plugins and the program, all at once."""
 
         def kill() -> None:
             time.sleep(2)
-            for process in processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
-                if process != os.getpid():
+            self._kill_all()
+
+        self._pulumi_until("up", when, kill)
+
+    def kill_destroy(self, *, when: str) -> None:
+        """Start `pulumi destroy`; when it says `when`, SIGKILL pulumi, its plugins and what they run, all at once."""
+        self._pulumi_until("destroy", when, self._kill_all)
+
+    def _kill_all(self) -> None:
+        for process in processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
+            if process != os.getpid():
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
 
-        self._up_until(when, kill)
-
-    def _up_until(self, when: str, kill: Callable[[], None]) -> None:
-        argv = ["pulumi", "up", "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"]
+    def _pulumi_until(self, verb: str, when: str, kill: Callable[[], None]) -> None:
+        argv = ["pulumi", verb, "--yes", "--skip-preview", "--stack", NAME, "--non-interactive", "--color=never"]
         pipe, both = subprocess.PIPE, subprocess.STDOUT
-        with subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=pipe, stderr=both, text=True) as up:
-            assert up.stdout is not None
-            assert any(when in line for line in up.stdout), f"`{when}` was never said"
+        with subprocess.Popen(argv, cwd=self.folder, env=self.environment, stdout=pipe, stderr=both, text=True) as run:
+            assert run.stdout is not None
+            assert any(when in line for line in run.stdout), f"`{when}` was never said"
             kill()
-            up.stdout.read()
-        assert up.returncode != 0, "something was killed and the update succeeded all the same"
+            run.stdout.read()
+        assert run.returncode != 0, f"something was killed and `pulumi {verb}` succeeded all the same"
 
 
 def docker(*argv: str) -> str:

@@ -236,6 +236,15 @@ def test_another_port_makes_the_cluster_anew_and_the_work_stays(stack: Stack) ->
     stack.configure()
 
 
+def test_a_destroy_that_was_killed_is_made_good_by_the_next_up(stack: Stack) -> None:
+    """Pulumi has forgotten the release by then, and the cluster still has it."""
+    stack.kill_destroy(when="cluster-kind deleting")
+    forget_dead_locks(stack.folder.parent / "state", NAME)
+    done = stack.up()
+    assert done.returncode == 0, done.stdout
+    assert ada(stack).read_file("notes.txt") == "first lecture"
+
+
 def test_destroy_removes_the_cluster_and_keeps_the_work(stack: Stack) -> None:
     dataset = _guid()
     said = stack.must("destroy", "--yes", "--skip-preview")

@@ -17,7 +17,7 @@ from tests.host.conftest import Unit, home, must, zfs
 def leaving(course: Unit) -> Unit:
     """The unit for a course whose destruction was confirmed, with a hub that has a database."""
     zfs("zfs", "create", f"{course.spec['pool']}/userdata/hub")
-    return Unit("leaving", {**course.spec, "destroy": True, "archive": None})
+    return Unit("leaving", {**course.spec, "destroy": True, "archive": None, "cluster": "coursehub-nobody"})
 
 
 @pytest.fixture
