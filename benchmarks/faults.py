@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host.datasets import patiently
 from machine.locks import forget_dead_locks
 from machine.login import wait_for_login
 from machine.shell import NotReady
@@ -241,7 +242,7 @@ def full_pool(course: Course) -> bool:
     course.stack.up()
     Path("/", POOL, "filler", "big").unlink()
     os.sync()
-    zfs("zfs", "destroy", f"{POOL}/filler")
+    patiently(["zfs", "destroy", f"{POOL}/filler"])
     return True
 
 
