@@ -132,13 +132,6 @@ def unit(name: str, **spec: object) -> Unit:
     return Unit(name, {"pool": POOL, "dataset": "userdata", **spec})
 
 
-def kill_all_of(course: Course) -> None:
-    """SIGKILL pulumi with its plugins, the program and all that they run."""
-    for process in processes(course.stack.environment["PULUMI_BACKEND_URL"], file="environ"):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-
-
 def was_killed(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> bool:
     """Whether a process ended by SIGKILL, and not by itself before."""
     return process.wait() == -signal.SIGKILL
@@ -149,7 +142,7 @@ def killed_up(course: Course) -> bool:
     course.change()
     running = pulumi(course, "up")
     time.sleep(course.chance.uniform(0.5, 8))
-    kill_all_of(course)
+    course.stack.kill_all()
     return was_killed(running)
 
 
@@ -157,7 +150,7 @@ def killed_destroy(course: Course) -> bool:
     """`pulumi destroy` is killed somewhere."""
     running = pulumi(course, "destroy")
     time.sleep(course.chance.uniform(0.5, 8))
-    kill_all_of(course)
+    course.stack.kill_all()
     return was_killed(running)
 
 

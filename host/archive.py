@@ -26,6 +26,7 @@ from host.datasets import (
     into_place,
     not_there,
     nowhere,
+    openzfs,
     patiently,
     read,
     required,
@@ -36,7 +37,7 @@ from host.listing import digest, size
 from host.lock import locked
 from host.parts import WRITTEN_BY, Part, differing, files_of, full_name, parts, receiving, sending, write_as
 from host.pipes import read_from, write_to
-from host.run import Argv, BadSpecification, Refused, run, run_as_root, say, succeeds, which
+from host.run import Argv, BadSpecification, Refused, run, run_as_root, say, which
 from host.snapshots import own, taken, unused_name
 from host.template import COMMIT
 from host.verified import Note, changed_since, lacking, left, noted, put
@@ -181,7 +182,7 @@ def to_go_on_with(want: Want, begun: Unfinished | None, there: Container[str]) -
 
 
 def _versions() -> dict[str, str]:
-    zfs = run(["zfs", "version"]).split()[0] if succeeds(["zfs", "version"]) else "zfs-fuse"
+    zfs = run(["zfs", "version"]).split()[0] if openzfs() else "zfs-fuse"
     return {"coursehub": VERSION, "zfs": zfs, "python": platform.python_version()}
 
 

@@ -5,8 +5,10 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeGuard
 
-from host.run import BadSpecification, CommandFailed, Refused, run_as_root, which
+from host.run import BadSpecification, CommandFailed, Refused, run_as_root, succeeds, which
 
 _PART = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SNAPSHOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -32,7 +34,7 @@ class Course:
     def __post_init__(self) -> None:
         parts = self.dataset.split("/") if isinstance(self.dataset, str) else [self.dataset]
         for name in (self.pool, *parts):
-            if not isinstance(name, str) or not _PART.fullmatch(name):
+            if not is_name(name):
                 raise BadSpecification(f"{name!r} is no pool's or dataset's name: lower-case letters, digits, - and _")
 
     @property
@@ -50,18 +52,34 @@ class Course:
         return f"{self.path}/homes/{student}"
 
 
+def is_name(name: object) -> TypeGuard[str]:
+    """Whether a part of a dataset's name may reach a command."""
+    return isinstance(name, str) and _PART.fullmatch(name) is not None
+
+
+def is_snapshot(name: object) -> TypeGuard[str]:
+    """Whether a snapshot's name, such as a version of the template, may reach a command."""
+    return isinstance(name, str) and _SNAPSHOT.fullmatch(name) is not None
+
+
 def checked_student(name: object) -> str:
     """The name of a student that may reach a command. Raises BadSpecification for any other."""
-    if not isinstance(name, str) or not _PART.fullmatch(name):
+    if not is_name(name):
         raise BadSpecification(f"{name!r} is no name of a student: lower-case letters, digits, - and _")
     return name
 
 
 def checked_snapshot(name: object) -> str:
     """The name of a snapshot that may reach a command. Raises BadSpecification for any other."""
-    if not isinstance(name, str) or not _SNAPSHOT.fullmatch(name):
+    if not is_snapshot(name):
         raise BadSpecification(f"{name!r} is no name for a snapshot: letters, digits, . _ and -, at most 63")
     return name
+
+
+@cache
+def openzfs() -> bool:
+    """Whether this is OpenZFS, which knows more than zfs-fuse does. It stays so while a unit runs."""
+    return succeeds(["zfs", "version"])
 
 
 def read(path: str, properties: Sequence[str], *, depth: int | None = None) -> dict[str, Mapping[str, str]]:

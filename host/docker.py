@@ -4,6 +4,7 @@ import re
 
 from host.run import CommandFailed, Refused, run, say, succeeds
 
+_NODE = "-control-plane"
 READY_SECONDS = 180  # a node was ready 23 s after a restart; a slow disk gets time
 # Of another container, of another program, and of either as Docker 28 says it.
 _TAKEN = re.compile(r"(?:Bind for|listen tcp4?|bind host port(?: for)?) (\d+\.\d+\.\d+\.\d+):(\d+)")
@@ -24,6 +25,11 @@ def why(said: str) -> str:
         return "Docker runs, but you may not use it: `sudo usermod -aG docker $USER` and a new login change that"
     last = (said.strip().splitlines() or ["nothing"])[-1]
     return f"Docker does not answer: start it (`systemctl start docker`, or `make up`). It said: {last}"
+
+
+def node(cluster: str) -> str:
+    """The container of a cluster's one node, as kind names it."""
+    return f"{cluster}{_NODE}"
 
 
 def exists(container: str) -> bool:
@@ -80,7 +86,7 @@ def not_started(node: str, said: str, port: int | None, listener: str) -> str:
 
 def anew(node: str) -> str:
     """How to make a cluster anew, whatever is wrong with its node."""
-    cluster = node.removesuffix("-control-plane")
+    cluster = node.removesuffix(_NODE)
     return f"`kind delete cluster --name {cluster}` (the course's data is not in it), then `make up`"
 
 

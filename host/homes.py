@@ -5,19 +5,17 @@
 <pool>/<dataset>/homes/<student>      the clone; its quota counts the student's own writes alone
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from host.before import noted_before
-from host.run import BadSpecification, CommandFailed, Refused, run_as_root, succeeds, which
+from host.datasets import is_name, is_snapshot, openzfs
+from host.run import BadSpecification, CommandFailed, Refused, run_as_root, which
 
 NEARLY_FULL = 0.8  # of the budget
 _LONGEST = 255  # bytes of a dataset's full name
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SIZES = ("used", "referenced", "usedbydataset", "usedbysnapshots")
 # What a home has besides. Each of these, set by hand, would keep a home from being mounted, or take room from others.
 AS_MADE = {"canmount": "on", "refquota": "none", "reservation": "none", "refreservation": "none"}
@@ -140,11 +138,11 @@ def parse(given: dict[str, Any]) -> Want:
 def _faults(want: Want, students: Iterable[Student]) -> Iterator[str]:
     """All that is wrong with a specification. The configuration has an allow-list too; this one trusts nobody."""
     for name in (want.pool, *str(want.dataset).split("/"), *(student.name for student in students)):
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not is_name(name):
             yield f"{name!r} is no name for a dataset: lower-case letters, digits, - and _, at most 63"
         elif len(want.home(name)) > _LONGEST:
             yield f"the name of the dataset {want.home(name)} is longer than {_LONGEST} bytes"
-    if not isinstance(want.version, str) or not _VERSION.fullmatch(want.version):
+    if not is_snapshot(want.version):
         yield f"{want.version!r} is no name for a version: letters, digits, . - and _, at most 63"
     seen: set[str] = set()
     for student in students:
@@ -179,10 +177,9 @@ def facts(want: Want) -> Facts:
     """
     if which("zfs") is None:
         raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
-    openzfs = succeeds(["zfs", "version"])
-    datasets, snapshots = read_table(_table(want), openzfs=openzfs)
+    datasets, snapshots = read_table(_table(want), openzfs=openzfs())
     return Facts(
-        openzfs=openzfs,
+        openzfs=openzfs(),
         datasets=datasets,
         snapshots=snapshots,
         folders=_folders(Path("/", want.homes)),

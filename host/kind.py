@@ -44,7 +44,7 @@ class Want:
     @property
     def node(self) -> str:
         """The node's container."""
-        return f"{self.name}-control-plane"
+        return docker.node(self.name)
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -284,7 +284,7 @@ def give_up(cluster: str) -> None:
     A node that does not run cannot be told.
     """
     with contextlib.suppress(CommandFailed, Refused):
-        run(["docker", "exec", f"{cluster}-control-plane", "rm", "-f", _WHOLE])
+        run(["docker", "exec", docker.node(cluster), "rm", "-f", _WHOLE])
 
 
 def is_whole(node: str) -> bool:

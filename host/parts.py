@@ -6,12 +6,11 @@ it is on the disk.
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from host.datasets import Course
+from host.datasets import Course, openzfs
 from host.listing import listing, names
 from host.look import looking_into
-from host.run import Argv, CommandFailed, run_as_root, say, succeeds
+from host.run import Argv, CommandFailed, run_as_root, say
 
 # What data is written by: a dataset is to have it before anything is received below it.
 WRITTEN_BY = ("compression", "dedup", "atime")
@@ -86,21 +85,15 @@ def full_name(course: Course, name: str) -> str:
 
 def sending(course: Course, part: Part) -> Argv:
     """The command that prints a part's stream. Compressed blocks are sent as they are on the disk, where ZFS can."""
-    how = ["-c"] if _openzfs() else []
+    how = ["-c"] if openzfs() else []
     base = ["-i", full_name(course, part.base)] if part.base else []
     return ["zfs", "send", *how, *base, full_name(course, part.key)]
 
 
 def receiving(course: Course, part: Part) -> Argv:
     """The command that takes a part's stream; nothing is mounted."""
-    unmounted = ["-u"] if _openzfs() else []
+    unmounted = ["-u"] if openzfs() else []
     return ["zfs", "receive", *unmounted, full_name(course, part.key)]
-
-
-@cache
-def _openzfs() -> bool:
-    """Whether this ZFS knows more than zfs-fuse does. It is the same for all parts."""
-    return succeeds(["zfs", "version"])
 
 
 def write_as(course: Course, values: Mapping[str, str]) -> None:

@@ -66,7 +66,7 @@ class Want:
     @property
     def node(self) -> str:
         """The node's container."""
-        return f"{self.cluster}-control-plane"
+        return docker.node(self.cluster)
 
 
 def parse(given: dict[str, Any]) -> Want:

@@ -57,7 +57,7 @@ class Want:
     @property
     def node(self) -> str:
         """The node's container."""
-        return f"{self.cluster}-control-plane"
+        return docker.node(self.cluster)
 
     @property
     def handler(self) -> str:

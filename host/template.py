@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from host import git
+from host.datasets import is_name, is_snapshot
 from host.lock import locked
 from host.materials import LEFT_OUT, MARKER, Materials, survey, walk
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
 
 COMMIT = "coursehub:commit"  # the property of a version that came from git
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _FOLDER = re.compile(r"(/|(\.\./)*)[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*/?")
 _FOLDER_MODE = 0o755
 _FILE_MODES = (0o644, 0o755)
@@ -129,9 +128,9 @@ def _faults(want: Want) -> Iterator[str]:
     """All that is wrong with a specification. The configuration has allow-lists too; these trust nobody."""
     source = want.source
     for name in (want.pool, *str(want.dataset).split("/")):
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not is_name(name):
             yield f"{name!r} is no name for a dataset: lower-case letters, digits, - and _, at most 63"
-    if not isinstance(want.version, str) or not _VERSION.fullmatch(want.version):
+    if not is_snapshot(want.version):
         yield f"{want.version!r} is no name for a version: letters, digits, . - and _, at most 63"
     if source.folder and source.git:
         yield "a version comes from a folder or from git, not from both"

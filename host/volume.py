@@ -4,16 +4,14 @@ It outlives the cluster, and has a quota and an owner of its own. While it is no
 and takes no data: a hub that started then would begin with an empty database.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host.datasets import is_name
 from host.lock import locked
 from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
 from host.state import was_made
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def parse(given: dict[str, Any]) -> Want:
     except TypeError as error:
         raise BadSpecification(f"not a specification of a volume: {error}") from None
     for name in (want.pool, *str(want.dataset).split("/"), want.name):
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not is_name(name):
             raise BadSpecification(f"{name!r} is no name for a dataset: lower-case letters, digits, - and _")
     if any(type(number) is not int or number <= 0 for number in (want.quota, want.uid, want.gid)):
         raise BadSpecification("quota, uid and gid must be numbers above zero")

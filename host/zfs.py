@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from host import archive, snapshots, trash
-from host.datasets import Course, gone
+from host.datasets import Course, gone, openzfs
 from host.lock import locked
-from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, succeeds, which
+from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
 from host.state import is_new, was_made
 
 _FULL_PERCENT = 80  # above it ZFS slows down and little room is left to react
@@ -207,7 +207,6 @@ def facts(want: Want) -> Facts:
         pools = frozenset(run_as_root(["zpool", "list", "-H", "-o", "name"]).split())
     except CommandFailed as error:
         raise Refused(f"ZFS does not answer; `make up` starts it, or `modprobe zfs`:\n{error}") from None
-    openzfs = succeeds(["zfs", "version"])
     disk = None if want.pool_file is None else Path(want.pool_file.path)
     file_size = disk.stat().st_size if disk is not None and disk.exists() else None
     bare = Path(want.mountpoint)
@@ -215,8 +214,8 @@ def facts(want: Want) -> Facts:
     mounted = found is not None and found["mounted"] == "yes"
     attributes = None if mounted or not bare.is_dir() else _attributes(bare)
     return Facts(
-        openzfs=openzfs,
-        compressions=_compressions(want.pool) if openzfs and want.pool in pools else frozenset(),
+        openzfs=openzfs(),
+        compressions=_compressions(want.pool) if openzfs() and want.pool in pools else frozenset(),
         pools=pools,
         importable=want.pool not in pools and _importable(want),
         pool_folder=disk is not None and disk.parent.is_dir(),

@@ -130,15 +130,16 @@ class Stack:
 
         def kill() -> None:
             time.sleep(2)
-            self._kill_all()
+            self.kill_all()
 
         self._pulumi_until("up", when, kill)
 
     def kill_destroy(self, *, when: str) -> None:
         """Start `pulumi destroy`; when it says `when`, SIGKILL pulumi, its plugins and what they run, all at once."""
-        self._pulumi_until("destroy", when, self._kill_all)
+        self._pulumi_until("destroy", when, self.kill_all)
 
-    def _kill_all(self) -> None:
+    def kill_all(self) -> None:
+        """SIGKILL pulumi with its plugins, the program and all that they run."""
         for process in processes(self.environment["PULUMI_BACKEND_URL"], file="environ"):
             if process != os.getpid():
                 with contextlib.suppress(ProcessLookupError):
