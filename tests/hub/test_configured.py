@@ -12,7 +12,7 @@ import requests
 from tornado.web import create_signed_value
 
 from config.faults import check
-from tests.host.real_hub import Browser, api, form, log_in, real_hub
+from tests.hub.real_hub import Browser, api, form, log_in, real_hub
 
 DAY = 86_400
 COOKIE = "jupyterhub-hub-login"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from config.faults import check
 from host import certificate
-from tests.host.real_hub import Browser, real_hub
+from tests.hub.real_hub import Browser, real_hub
 
 PUBLIC = "https://hub.example.org"
 SECRET = "known-to-both"

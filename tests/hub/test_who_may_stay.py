@@ -10,7 +10,7 @@ import requests
 
 from config.course import Course
 from config.faults import check
-from tests.host.real_hub import api, log_in, real_hub
+from tests.hub.real_hub import api, log_in, real_hub
 
 
 def course(**roles: str) -> Course:
@@ -94,3 +94,11 @@ def test_staff_is_whom_the_roster_calls_so_now(later: tuple[str, dict[str, Perso
     assert {user["name"]: user["admin"] for user in users} == {"prof": False, "ada": True, "bob": False, "grace": False}
     assert people["ada"].asks(hub, "GET", "/users/grace").status_code == 200
     assert people["prof"].asks(hub, "GET", "/users/grace").status_code == 404, "no rights are left with the old token"
+
+
+def test_who_is_deleted_in_the_hub_stays_in_the_roster(later: tuple[str, dict[str, Person]]) -> None:
+    hub, people = later
+    deleted = people["ada"].asks(hub, "DELETE", "/users/prof")
+    assert deleted.status_code == 204, deleted.text
+    assert people["prof"].asks(hub, "GET", "/user").status_code == 403, "the token went with the user"
+    assert is_in(hub, log_in(hub, "prof", "right"))

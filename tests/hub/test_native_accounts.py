@@ -1,5 +1,6 @@
 """Accounts with passwords of their own, in a real hub: who can sign up, who lets them in, what passwords must be."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ import pytest
 import requests
 
 from config.faults import check
-from tests.host.real_hub import Browser, form, log_in, real_hub
+from tests.hub.real_hub import Browser, form, log_in, real_hub
 
 PASSWORD = "a-long-enough-passphrase"
-ROSTER = [{"name": "prof", "role": "staff"}, {"name": "dean", "role": "staff"}, {"name": "ada"}, {"name": "bob"}]
+STUDENTS = ("ada", "bob", "eva", "max")
+ROSTER = [*({"name": name, "role": "staff"} for name in ("prof", "dean")), *({"name": name} for name in STUDENTS)]
 
 
 def hub_of(folder: Path, **sections: Any) -> Any:
@@ -36,6 +38,17 @@ def try_to_log_in(hub: str, name: str, password: str = PASSWORD) -> requests.Res
     return form(hub, Browser(), "login", username=name, password=password)
 
 
+def let_in(hub: str, staff: requests.Session, name: str, answer: str = "yes") -> requests.Response:
+    return form(hub, staff, f"authorize/{name}", let_in=answer)
+
+
+def state(hub: str, staff: requests.Session, name: str) -> str:
+    """What the page says of an account; empty where it is not there."""
+    page = staff.get(f"{hub}/hub/authorize", timeout=60).text
+    row = re.search(rf'<tr id="{name}">.*?<td>(yes|waits for you)</td>', page, re.DOTALL)
+    return row.group(1) if row else ""
+
+
 @pytest.mark.parametrize("name", ["ada", "dean"])
 def test_whoever_signs_up_waits_until_staff_lets_them_in(hub: str, name: str) -> None:
     """Staff too: whoever is quickest would be staff otherwise."""
@@ -44,8 +57,43 @@ def test_whoever_signs_up_waits_until_staff_lets_them_in(hub: str, name: str) ->
     assert waits.status_code == 403
     assert "Your account waits" in waits.text
     assert "Invalid username or password" in try_to_log_in(hub, name, "wrong").text
-    assert log_in(hub, "prof", PASSWORD).get(f"{hub}/hub/authorize/{name}", timeout=60).ok
+    assert let_in(hub, log_in(hub, "prof", PASSWORD), name).status_code == 302
     log_in(hub, name, PASSWORD)
+
+
+def test_a_link_that_staff_opens_lets_nobody_in_and_deletes_nothing(hub: str) -> None:
+    """Also the form of another site: it does not know the page's token."""
+    prof = log_in(hub, "prof", PASSWORD)
+    sign_up(hub, "eva")
+    for page in ("authorize", "discard"):
+        assert prof.get(f"{hub}/hub/{page}/eva", timeout=60).ok
+        assert prof.post(f"{hub}/hub/{page}/eva", data={"let_in": "yes"}, timeout=60).status_code == 403
+    assert try_to_log_in(hub, "eva").status_code == 403
+    assert state(hub, prof, "eva") == "waits for you"
+
+
+def test_staff_keeps_somebody_out_again_and_deletes_an_account_that_waits(hub: str) -> None:
+    prof = log_in(hub, "prof", PASSWORD)
+    sign_up(hub, "eva")
+    for _ in range(2):
+        let_in(hub, prof, "eva")
+        assert state(hub, prof, "eva") == "yes", "said twice, it stays so"
+    let_in(hub, prof, "eva", "no")
+    assert try_to_log_in(hub, "eva").status_code == 403
+    assert form(hub, prof, "discard/eva").status_code == 302
+    assert state(hub, prof, "eva") == ""
+
+
+def test_students_let_nobody_in(hub: str) -> None:
+    prof = log_in(hub, "prof", PASSWORD)
+    sign_up(hub, "eva")
+    sign_up(hub, "max")
+    let_in(hub, prof, "eva")
+    eva = log_in(hub, "eva", PASSWORD)
+    assert eva.get(f"{hub}/hub/authorize", timeout=60).status_code == 403
+    fields = {"let_in": "yes", "_xsrf": eva.cookies["_xsrf"]}
+    assert eva.post(f"{hub}/hub/authorize/max", data=fields, timeout=60).status_code == 403
+    assert state(hub, prof, "max") == "waits for you"
 
 
 def test_whom_the_roster_does_not_have_is_told_so(hub: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from config.faults import check
-from tests.host.real_hub import Browser, form, log_in, real_hub
+from tests.hub.real_hub import Browser, form, log_in, real_hub
 
 GUESSES = 40
 COURSE = {
