@@ -10,6 +10,7 @@ from nativeauthenticator import NativeAuthenticator
 from nativeauthenticator import handlers as native
 
 from hubside.buckets import Buckets
+from hubside.consent import Accounts, Consent, Discard
 from hubside.logins import CLASS
 from hubside.refusal import Refusal
 from hubside.roster import listed
@@ -78,8 +79,14 @@ class CourseNative(NativeAuthenticator):  # type: ignore[misc] # it has no types
         return set() if any(account and account.is_authorized for account in accounts) else set(self.admin_users)
 
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
-        """The library's pages, two of them with answers of our own."""
-        own = {"/login": CourseLogin, "/signup": CourseSignUp}
+        """The library's pages, those with answers of our own instead of its."""
+        own = {
+            "/login": CourseLogin,
+            "/signup": CourseSignUp,
+            "/authorize": Accounts,
+            "/authorize/([^/]*)": Consent,
+            "/discard/([^/]*)": Discard,
+        }
         return [(path, own.get(path, handler)) for path, handler in super().get_handlers(app)]
 
 

@@ -9,7 +9,7 @@ from plan.homes import admin_users
 
 FOLDER = "/usr/local/etc/coursehub"
 FILES = (
-    *("__init__.py", "buckets.py", "gate.py", "logins.py", "lti13.py"),
+    *("__init__.py", "buckets.py", "consent.py", "gate.py", "logins.py", "lti13.py"),
     *("native.py", "refusal.py", "roster.py", "spawner.py"),
 )
 _SETTINGS = "COURSEHUB_SETTINGS"
