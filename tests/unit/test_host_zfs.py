@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from host.run import BadSpecification, Refused
-from host.zfs import Facts, PoolFile, Want, parse, properties, refuse_anothers, steps
+from host.zfs_facts import Facts, PoolFile, Want, parse
+from host.zfs_steps import properties, refuse_anothers, steps
 
 WANT = Want("jhub-pool", "userdata", "lz4", True, None, None, False)
 FILE = replace(WANT, pool_file=PoolFile("/srv/pools/jhub.img", 1 << 30))
