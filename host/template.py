@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from host import git
-from host.datasets import is_name, is_snapshot
+from host.datasets import is_name, is_snapshot, read
 from host.lock import locked
 from host.materials import LEFT_OUT, MARKER, Materials, survey, walk
-from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
+from host.run import Argv, BadSpecification, Refused, run_as_root, say, which
 
 COMMIT = "coursehub:commit"  # the property of a version that came from git
 
@@ -207,9 +207,8 @@ def facts(want: Want, *, look: bool = True) -> Facts:
 
     Raises Refused where there is no ZFS, CommandFailed where it does not answer.
     """
-    if which("zfs") is None:
-        raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
-    found = _properties(want)
+    # A depth of 2 reaches the versions, but no snapshots of homes, which may be very many.
+    found = read(want.course, ["mounted", "mountpoint", "creation", "referenced", COMMIT], depth=2)
     course, template = found.get(want.course, {}), found.get(want.path, {})
     versions = {
         name.partition("@")[2]: _version(values) for name, values in found.items() if name.startswith(f"{want.path}@")
@@ -228,23 +227,6 @@ def facts(want: Want, *, look: bool = True) -> Facts:
         handed_over=look and _handed_over(want, folder),
         marked=look and _marked(want),
     )
-
-
-def _properties(want: Want) -> dict[str, dict[str, str]]:
-    """Properties of the course's datasets and of the template's versions, by full name; empty without a course."""
-    # A depth of 2 reaches the versions, but no snapshots of homes, which may be very many.
-    keys = f"mounted,mountpoint,creation,referenced,{COMMIT}"
-    try:
-        table = run_as_root(["zfs", "get", "-Hp", "-d", "2", "-o", "name,property,value", keys, want.course])
-    except CommandFailed as error:
-        if "does not exist" in error.stderr:
-            return {}
-        raise
-    found: dict[str, dict[str, str]] = {}
-    for row in table.splitlines():
-        name, key, value = row.split("\t")
-        found.setdefault(name, {})[key] = value
-    return found
 
 
 def _version(values: Mapping[str, str]) -> Version:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host.datasets import is_name
+from host.datasets import is_name, read
 from host.lock import locked
-from host.run import Argv, BadSpecification, CommandFailed, Refused, run_as_root, say, which
+from host.run import Argv, BadSpecification, Refused, run_as_root, say
 from host.state import was_made
 
 
@@ -110,26 +110,18 @@ def refuse_to_begin_anew(want: Want, have: Facts) -> None:
 
 def facts(want: Want) -> Facts:
     """Read the machine; changes nothing. Raises Refused where there is no ZFS, CommandFailed where it fails."""
-    if which("zfs") is None:
-        raise Refused("there is no ZFS on this server: `make up` installs it, or `apt-get install zfsutils-linux`")
-    ask = ["zfs", "get", "-Hp", "-d", "1", "-o", "name,property,value", "mounted,quota,used", want.course]
-    try:
-        rows = [row.split("\t") for row in run_as_root(ask).splitlines()]
-    except CommandFailed as error:
-        if "does not exist" not in error.stderr:
-            raise
-        rows = []
-    values = {(name, key): value for name, key, value in rows}
-    mounted = values.get((want.path, "mounted")) == "yes"
+    found = read(want.course, ["mounted", "quota", "used"], depth=1)
+    volume = found.get(want.path, {})
+    mounted = volume.get("mounted") == "yes"
     folder = Path("/", want.path)
     status = folder.stat() if folder.is_dir() else None
-    quota = values.get((want.path, "quota"), "none")
+    quota = volume.get("quota", "none")
     return Facts(
-        course_mounted=values.get((want.course, "mounted")) == "yes",
-        there=(want.path, "mounted") in values,
+        course_mounted=found.get(want.course, {}).get("mounted") == "yes",
+        there=bool(volume),
         mounted=mounted,
         quota=0 if quota == "none" else int(quota),
-        used=int(values.get((want.path, "used"), 0)),
+        used=int(volume.get("used", 0)),
         folder_owner=f"{status.st_uid}:{status.st_gid}" if status else "",
         astray=status is not None and not mounted and any(folder.iterdir()),
     )
