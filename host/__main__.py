@@ -8,50 +8,16 @@ import errno
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
-from host import (
-    archive,
-    certificate,
-    kind,
-    leaving,
-    node,
-    probe,
-    replica,
-    restore,
-    runtime,
-    schedule,
-    secrets,
-    snapshots,
-    template,
-    trash,
-    volume,
-    workspaces,
-    zfs,
-)
 from host.before import MARKER
 from host.run import BadSpecification, CommandFailed, Refused
 
-UNITS: dict[str, ModuleType] = {
-    "zfs": zfs,
-    "volume": volume,
-    "template": template,
-    "workspaces": workspaces,
-    "kind": kind,
-    "node": node,
-    "probe": probe,
-    "runtime": runtime,
-    "secrets": secrets,
-    "certificate": certificate,
-    "snapshots": snapshots,
-    "restore": restore,
-    "archive": archive,
-    "replica": replica,
-    "trash": trash,
-    "schedule": schedule,
-    "leaving": leaving,
-}
+UNITS = (
+    *("zfs", "volume", "template", "workspaces", "kind", "node", "probe", "runtime", "secrets", "certificate"),
+    *("snapshots", "restore", "archive", "replica", "trash", "schedule", "leaving"),
+)
 VERBS = ("observe", "apply", "remove")
 
 _ROOM = "free some space there, or name another place; then run it again"
@@ -70,13 +36,14 @@ _REMEDIES = {
 
 
 def main(argv: list[str]) -> int:
-    verbs = getattr(UNITS.get(argv[0]), "VERBS", VERBS) if argv else VERBS
-    if len(argv) != 2 or argv[0] not in UNITS or argv[1] not in verbs:
+    # Only the unit that is asked for is imported: an `up` runs ten of them, and each would wait for all of them.
+    module = import_module(f"host.{argv[0]}") if argv and argv[0] in UNITS else None
+    verbs = getattr(module, "VERBS", VERBS)
+    if module is None or len(argv) != 2 or argv[1] not in verbs:
         print(f"usage: python3 -m host {{{','.join(UNITS)}}} {{{','.join(verbs)}}} < specification", file=sys.stderr)
         return 2
     unit, verb = argv
     try:
-        module = UNITS[unit]
         result = getattr(module, verb)(module.parse(_specification()))
         _note(verb, result)
     except BadSpecification as error:

@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes: file beside file, but one pool at a time. Two at once have been seen to hang zfs-fuse."""
     for item in items:
