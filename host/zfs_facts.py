@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def facts(want: Want) -> Facts:
         importable=want.pool not in pools and _importable(want),
         pool_folder=disk is not None and disk.parent.is_dir(),
         pool_file=file_size,
-        pool_disk=_used_of(disk, want.pool) if disk is not None and file_size else None,
+        pool_disk=_used_of(disk, want.pool, file_size, want.pool in pools) if disk is not None and file_size else None,
         properties=found,
         mountpoint=bare.is_dir(),
         mountpoint_in_use=not mounted and bare.is_dir() and any(bare.iterdir()),
@@ -146,8 +147,12 @@ def _has(pool: str, feature: str) -> bool:
     return state in ("enabled", "active")
 
 
-def _used_of(disk: Path, pool: str) -> int | None:
-    """How many bytes of a file a pool uses, as its label says; None where it is not this pool's disk."""
+@cache
+def _used_of(disk: Path, pool: str, disk_size: int, imported: bool) -> int | None:
+    """How many bytes of a file a pool uses, as its label says; None where it is not this pool's disk.
+
+    It takes a tenth of a second to read, so it is read again only once the file has another size, or the pool comes.
+    """
     try:
         label = run_as_root(["zdb", "-l", str(disk)])
     except (CommandFailed, Refused):

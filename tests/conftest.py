@@ -1,11 +1,18 @@
-"""Which tests may run beside each other."""
+"""Which tests may run beside each other, with several processes."""
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes: file beside file, but one pool at a time. Two at once have been seen to hang zfs-fuse."""
-    for item in items:
-        of_pools = item.path.parent.name == "host"
-        item.add_marker(pytest.mark.xdist_group("pools" if of_pools else str(item.path)))
+class OnePoolAtATime(LoadFileScheduling):  # type: ignore[misc] # it has no types
+    """File beside file, but those with pools one after the other: two pools at once have been seen to hang zfs-fuse."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """What stays together."""
+        return "pools" if nodeid.startswith("tests/host/") else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OnePoolAtATime:
+    """The scheduler."""
+    return OnePoolAtATime(config, log)
