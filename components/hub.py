@@ -86,9 +86,8 @@ class Hub(pulumi.ComponentResource):
             data={key(file): (ROOT / "lab" / file).read_text() for file in FILES},
             opts=in_cluster,
         )
-        homes = self._claim_homes(name, namespace, in_cluster)
-        if workspaces is not None:
-            homes.append(workspaces.command)
+        self._claim_homes(name, namespace, in_cluster)
+        homes = [] if workspaces is None else [workspaces.command]
         sandbox = [] if runtime is None else [runtime.command]
         self.release = kubernetes.helm.v3.Release(
             f"{name}-release",
@@ -115,24 +114,22 @@ class Hub(pulumi.ComponentResource):
         self.status = self.release.status.apply(lambda status: status.status)
         self.register_outputs({"status": self.status})
 
-    def _claim_homes(
-        self, name: str, namespace: kubernetes.core.v1.Namespace, opts: pulumi.ResourceOptions
-    ) -> list[pulumi.Resource]:
+    def _claim_homes(self, name: str, namespace: kubernetes.core.v1.Namespace, opts: pulumi.ResourceOptions) -> None:
         """The one volume that all homes are folders of, and the claim that students' pods name.
 
         Also where there is no roster: Kubernetes takes no claim away that a server uses, so that whoever gives up the
-        roster would have to wait for all servers to end.
+        roster would have to wait for all servers to end. The hub does not wait for them: binding the two takes as long
+        as the hub's own start, and a student's pod waits by itself until they are bound.
         """
         volume = kubernetes.core.v1.PersistentVolume(
             f"{name}-homes-volume", metadata={"name": HOMES.name}, spec=HOMES.volume(NAMESPACE), opts=opts
         )
-        claim = kubernetes.core.v1.PersistentVolumeClaim(
+        kubernetes.core.v1.PersistentVolumeClaim(
             f"{name}-homes-claim",
             metadata={"name": HOMES.claim, "namespace": namespace.metadata.name},
             spec=HOMES.claim_spec(),
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[volume])),
         )
-        return [volume, claim]
 
 
 def hubside_sources() -> dict[str, str]:
