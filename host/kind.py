@@ -267,10 +267,17 @@ def remove(want: Want) -> dict[str, Any]:
 def _create(want: Want) -> None:
     say(f"creating cluster {want.name} (about 20 s)")
     want.kubeconfig_path.parent.mkdir(parents=True, exist_ok=True)
+    own = memory.kubelet_patch(want.memory, want.free, Path("/proc/meminfo").read_text())
     run(
         ["kind", "create", "cluster", "--name", want.name, "--config", "-", "--kubeconfig", str(want.kubeconfig_path)],
-        stdin=json.dumps(want.config),
+        stdin=json.dumps(with_patch(want.config, own)),
     )
+
+
+def with_patch(config: dict[str, Any], patch: str) -> dict[str, Any]:
+    """kind's configuration with one more word for each node's kubelet, after those that it has."""
+    nodes = [{**node, "kubeadmConfigPatches": [*node["kubeadmConfigPatches"], patch]} for node in config["nodes"]]
+    return {**config, "nodes": nodes}
 
 
 def _delete(want: Want) -> None:

@@ -5,6 +5,7 @@ holds what the node's own group uses. So its threshold is what the cluster may n
 rest: else the kernel would choose whom to end, long before the kubelet saw a shortage.
 """
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from host.run import CommandFailed, Refused, run, say
 _CONFIG = "/var/lib/kubelet/config.yaml"
 _LINE = re.compile(r"^ +memory\.available: *\"?([^\"\n]*)\"?$", re.MULTILINE)
 _MI = 1 << 20
+_KUBELET = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ def parse(limit: int, text: str) -> Memory:
 def threshold(server: int, limit: int, free: int) -> str:
     """The kubelet's figure for `free` bytes of a cluster that may use `limit` of the `server`'s; in whole mebibytes."""
     return f"{-(-(max(0, server - limit) + free) // _MI)}Mi"
+
+
+def kubelet_patch(limit: int, free: int, meminfo: str) -> str:
+    """What kind is told of a new node on a server with this /proc/meminfo: its kubelet need not start twice."""
+    wanted = threshold(parse(limit, meminfo).server, limit, free)
+    return json.dumps({**_KUBELET, "evictionHard": {"memory.available": wanted}})
 
 
 def drift(cluster: str, limit: int, free: int, have: Memory) -> list[str]:

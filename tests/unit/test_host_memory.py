@@ -1,10 +1,12 @@
 """A cluster's share of the server's memory, and when its kubelet acts: before the kernel has to."""
 
+import json
 import re
 
 import pytest
 
-from host.memory import Memory, drift, parse, threshold
+from host.kind import with_patch
+from host.memory import Memory, drift, kubelet_patch, parse, threshold
 
 GI, MI = 1 << 30, 1 << 20
 KUBELET = """apiVersion: kubelet.config.k8s.io/v1beta1
@@ -70,3 +72,15 @@ def test_only_what_differs_is_told(have: Memory, told: list[str]) -> None:
     found = drift("c", 6 * GI, 512 * MI, have)
     assert len(found) == len(told)
     assert all(words in line for words, line in zip(told, found, strict=True))
+
+
+def test_a_new_nodes_kubelet_begins_with_the_figure_that_it_would_be_told_later() -> None:
+    patch = kubelet_patch(6 << 30, 512 << 20, "MemTotal:       8388608 kB\n")
+    assert json.loads(patch)["evictionHard"] == {"memory.available": threshold(8 << 30, 6 << 30, 512 << 20)}
+
+
+def test_the_last_word_to_a_new_node_is_added_to_those_that_kind_is_told_anyway() -> None:
+    config = {"name": "course", "nodes": [{"role": "control-plane", "kubeadmConfigPatches": ["first"]}]}
+    told = with_patch(config, "last")
+    assert told == {"name": "course", "nodes": [{"role": "control-plane", "kubeadmConfigPatches": ["first", "last"]}]}
+    assert config["nodes"] == [{"role": "control-plane", "kubeadmConfigPatches": ["first"]}], "it tells which cluster"
