@@ -15,7 +15,6 @@ from host.run import CommandFailed, Refused, run, say
 _CONFIG = "/var/lib/kubelet/config.yaml"
 _LINE = re.compile(r"^ +memory\.available: *\"?([^\"\n]*)\"?$", re.MULTILINE)
 _MI = 1 << 20
-_KUBELET = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ def threshold(server: int, limit: int, free: int) -> str:
 def kubelet_patch(limit: int, free: int, meminfo: str) -> str:
     """What kind is told of a new node on a server with this /proc/meminfo: its kubelet need not start twice."""
     wanted = threshold(parse(limit, meminfo).server, limit, free)
-    return json.dumps({**_KUBELET, "evictionHard": {"memory.available": wanted}})
+    kubelet = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
+    return json.dumps({**kubelet, "evictionHard": {"memory.available": wanted}})
 
 
 def drift(cluster: str, limit: int, free: int, have: Memory) -> list[str]:

@@ -13,15 +13,7 @@ from host.lock import locked
 from host.run import Argv, CommandFailed, Refused, run_as_root, say
 from host.state import is_new, was_made
 from host.zfs_facts import Facts, Want, facts, parse
-from host.zfs_steps import (
-    can_grow,
-    in_words,
-    properties,
-    refuse_anothers,
-    refuse_to_begin_anew,
-    steps,
-    unused,
-)
+from host.zfs_steps import can_grow, in_words, properties, refuse_anothers, refuse_to_begin_anew, steps, unused
 
 __all__ = ["apply", "observe", "parse", "remove"]
 

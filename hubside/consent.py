@@ -64,13 +64,17 @@ class Accounts(LocalBase):  # type: ignore[misc] # it has no types
         self.finish(await self.render_template(_PAGE, accounts=accounts))
 
 
-class Consent(LocalBase):  # type: ignore[misc] # it has no types
-    """One account: let in or kept out. JupyterHub has looked at the token of the page's form before."""
+class Account(LocalBase):  # type: ignore[misc] # it has no types
+    """One account, of which nothing is changed by a link. JupyterHub looks at the token of the page's form first."""
 
     @admin_users_scope
     async def get(self, name: str) -> None:
-        """Nothing is changed by a link."""
+        """To where the page has it."""
         self.redirect(f"{self.hub.base_url}authorize#{name}")
+
+
+class Consent(Account):
+    """Let it in, or keep it out."""
 
     @admin_users_scope
     async def post(self, name: str) -> None:
@@ -78,18 +82,13 @@ class Consent(LocalBase):  # type: ignore[misc] # it has no types
         if account := self.authenticator.get_user(name):
             account.is_authorized = self.get_body_argument("let_in") == "yes"
             self.db.commit()
-        self.redirect(f"{self.hub.base_url}authorize#{name}")
+        await self.get(name)
 
 
-class Discard(DiscardHandler):  # type: ignore[misc] # it has no types
-    """One account that waits: deleted."""
-
-    @admin_users_scope
-    async def get(self, name: str) -> None:
-        """Nothing is deleted by a link."""
-        self.redirect(f"{self.hub.base_url}authorize#{name}")
+class Discard(Account, DiscardHandler):  # type: ignore[misc] # it has no types
+    """Delete it, if it waits."""
 
     @admin_users_scope
     async def post(self, name: str) -> None:
-        """Delete it, as the library does at a link."""
-        await super().get(name)
+        """As the library does at a link."""
+        await DiscardHandler.get(self, name)
