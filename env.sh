@@ -5,7 +5,8 @@ mkdir -p "$COURSEHUB_STATE"
 if [ ! -s "$COURSEHUB_STATE/passphrase" ]; then
   (umask 077 && head -c 24 /dev/urandom | base64 > "$COURSEHUB_STATE/passphrase")
 fi
-export PULUMI_BACKEND_URL="file://$COURSEHUB_STATE"
+# Without the files that tell of files beside the state: a pulumi killed while it writes one could not read the state.
+export PULUMI_BACKEND_URL="file://$COURSEHUB_STATE?metadata=skip"
 export PULUMI_CONFIG_PASSPHRASE_FILE="$COURSEHUB_STATE/passphrase"
 export PULUMI_SKIP_UPDATE_CHECK=true
 export VIRTUAL_ENV="$PWD/.venv"

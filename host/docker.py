@@ -1,6 +1,7 @@
 """What the units of the cluster ask Docker, and how a node is started."""
 
 import re
+import time
 
 from host.run import CommandFailed, Refused, run, say, succeeds
 
@@ -35,6 +36,23 @@ def node(cluster: str) -> str:
 def exists(container: str) -> bool:
     """Whether there is such a container, running or not."""
     return succeeds(["docker", "container", "inspect", container])
+
+
+def is_being_removed(said: str) -> bool:
+    """Whether Docker refused to remove a container since it does so already: whoever asked before was killed."""
+    return "removal of container" in said and "already in progress" in said
+
+
+def wait_until_removed(container: str) -> None:
+    """Wait for the end of a removal. Raises Refused if it does not come in time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while exists(container):
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"Docker began to remove {container} and is not done after {READY_SECONDS} s: restart it"
+                " (`systemctl restart docker`), then `make up`"
+            )
+        time.sleep(0.5)
 
 
 def image_id(image: str) -> str:

@@ -268,10 +268,7 @@ def _create(want: Want) -> None:
     say(f"creating cluster {want.name} (about 20 s)")
     want.kubeconfig_path.parent.mkdir(parents=True, exist_ok=True)
     own = memory.kubelet_patch(want.memory, want.free, Path("/proc/meminfo").read_text())
-    run(
-        ["kind", "create", "cluster", "--name", want.name, "--config", "-", "--kubeconfig", str(want.kubeconfig_path)],
-        stdin=json.dumps(with_patch(want.config, own)),
-    )
+    _kind(want, "create", "cluster", "--config", "-", stdin=json.dumps(with_patch(want.config, own)))
 
 
 def with_patch(config: dict[str, Any], patch: str) -> dict[str, Any]:
@@ -281,8 +278,22 @@ def with_patch(config: dict[str, Any], patch: str) -> dict[str, Any]:
 
 
 def _delete(want: Want) -> None:
-    run(["kind", "delete", "cluster", "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)])
+    try:
+        _kind(want, "delete", "cluster")
+    except CommandFailed as error:
+        if not docker.is_being_removed(error.stderr):
+            raise
+        docker.wait_until_removed(want.node)
     want.kubeconfig_path.unlink(missing_ok=True)
+
+
+def _kind(want: Want, *argv: str, stdin: str = "") -> None:
+    """Run kind on the cluster and its kubeconfig file.
+
+    The cluster's lock is ours, and a kind that outlives its unit has it: one on that file is of a kind that was killed.
+    """
+    Path(f"{want.kubeconfig_path}.lock").unlink(missing_ok=True)
+    run(["kind", *argv, "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)], stdin=stdin)
 
 
 def give_up(cluster: str) -> None:
@@ -316,14 +327,15 @@ def wait_until_ready(node: str) -> None:
 
 
 def _write_kubeconfig(want: Want) -> None:
-    run(["kind", "export", "kubeconfig", "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)])
+    _kind(want, "export", "kubeconfig")
     want.kubeconfig_path.chmod(0o600)
 
 
 def _node(container: str) -> Node | None:
-    if not docker.exists(container):
+    try:
+        found = json.loads(run(["docker", "container", "inspect", container]))[0]
+    except CommandFailed:
         return None
-    found = json.loads(run(["docker", "container", "inspect", container]))[0]
     bindings = found["HostConfig"]["PortBindings"] or {}
     running = bool(found["State"]["Running"])
     return Node(
@@ -332,7 +344,7 @@ def _node(container: str) -> Node | None:
         ports=frozenset(int(b["HostPort"]) for bound in bindings.values() for b in bound or ()),
         mounts=frozenset(str(mount["Source"]) for mount in found["Mounts"]),
         # A stopped node cannot be asked; only one that was whole is ever stopped and started again.
-        whole=not running or is_whole(container),
+        whole=is_whole(container) if running else found["State"]["Status"] != "removing",
         made_from=found["Image"],
         memory=memory.read(container, int(found["HostConfig"]["Memory"]), running=running),
     )

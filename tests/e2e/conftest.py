@@ -207,7 +207,7 @@ def fresh_stack(base: Path) -> Iterator[Stack]:
     environment = {
         **os.environ,
         "COURSEHUB_STATE": str(base / "state"),
-        "PULUMI_BACKEND_URL": f"file://{base / 'state'}",
+        "PULUMI_BACKEND_URL": f"file://{base / 'state'}?metadata=skip",  # as env.sh has it
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(base / "passphrase"),
     }
     found = Stack(folder, environment)
@@ -222,6 +222,7 @@ def fresh_stack(base: Path) -> Iterator[Stack]:
 def forget_course(name: str = NAME, pool: str = POOL) -> None:
     """Take away a cluster and a pool of the tests, which hold nothing but what the tests made."""
     kubeconfig = Path.home() / ".kube" / f"coursehub-{name}.yaml"
+    Path(f"{kubeconfig}.lock").unlink(missing_ok=True)  # of a kind that a test killed
     subprocess.run(
         ["kind", "delete", "cluster", "--name", f"coursehub-{name}", "--kubeconfig", str(kubeconfig)],
         check=True,

@@ -1,0 +1,63 @@
+"""What a kind that was killed leaves behind: the lock of a kubeconfig file, and a container still being removed."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host import docker, kind
+from machine.way import way
+from plan.parts import MAKERS, REGISTRIES
+
+CLUSTER = "coursehub-killed"
+NODE = docker.node(CLUSTER)
+
+
+@pytest.fixture
+def want(tmp_path: Path) -> Iterator[kind.Want]:
+    """A cluster whose node is a container that does nothing."""
+    image = (MAKERS if way() == "makers" else REGISTRIES).node_image
+    spec: dict[str, Any] = {"config": {}, "local": [], "mountpoint": "/", "address": "127.0.0.1", "ports": {}}
+    label = f"io.x-k8s.kind.cluster={CLUSTER}"
+    _docker("run", "-d", "--name", NODE, "--label", label, "--entrypoint", "sleep", image, "600")
+    kubeconfig = str(tmp_path / "kubeconfig")
+    yield kind.parse({**spec, "name": CLUSTER, "image": image, "kubeconfig": kubeconfig, "memory": 1, "free": 1})
+    subprocess.run(["docker", "rm", "-f", NODE], check=False, capture_output=True)
+
+
+def test_a_lock_of_a_kind_that_was_killed_is_in_nobodys_way(want: kind.Want) -> None:
+    lock = Path(f"{want.kubeconfig}.lock")
+    lock.touch()
+    kind.remove(want)
+    assert not docker.exists(NODE)
+    assert not lock.exists()
+
+
+def test_a_removal_that_docker_still_does_is_waited_for(want: kind.Want) -> None:
+    with being_removed():
+        kind.remove(want)
+        assert not docker.exists(NODE)
+
+
+def test_a_node_that_docker_still_removes_is_none_to_be_started(want: kind.Want) -> None:
+    with being_removed():
+        node = kind.facts(want).node
+        assert node is None or not node.whole
+
+
+@contextlib.contextmanager
+def being_removed() -> Iterator[None]:
+    """Docker removes the node, which takes it a while."""
+    _docker("exec", NODE, "sh", "-c", "mkdir /many && cd /many && seq 20000 | xargs touch")
+    with subprocess.Popen(["docker", "rm", "-f", NODE], stdout=subprocess.DEVNULL):
+        while _docker("inspect", "-f", "{{.State.Status}}", NODE).strip() != "removing":
+            time.sleep(0.01)
+        yield
+
+
+def _docker(*argv: str) -> str:
+    return subprocess.run(["docker", *argv], check=True, capture_output=True, text=True).stdout
