@@ -109,3 +109,6 @@ def test_up_up_again_down_and_up_keeps_the_work(checkout: Checkout) -> None:
     assert f"a login works: http://127.0.0.1:{PORT}" in said
     assert summary(said) == made
     assert (identity(), digest(listing(HOME))) == before
+
+    # A pulumi that is killed while it writes such a file cannot read the state any more.
+    assert not list((checkout.folder.parent / "state").rglob("*.attrs"))
