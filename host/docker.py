@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 
 from host.run import CommandFailed, Refused, run, say, succeeds
 
@@ -61,6 +62,18 @@ def image_id(image: str) -> str:
         return run(["docker", "image", "inspect", "--format", "{{.Id}}", image]).strip()
     except CommandFailed:
         return ""
+
+
+def image_ids(images: Sequence[str]) -> dict[str, str]:
+    """Docker's ids of those of the images that it has."""
+    if not images:
+        return {}
+    try:
+        ids = run(["docker", "image", "inspect", "--format", "{{.Id}}", *images]).split()
+        return dict(zip(images, ids, strict=True))
+    except CommandFailed:  # it lacks some, and does not say of which the others are
+        found = {image: image_id(image) for image in images}
+    return {image: own for image, own in found.items() if own}
 
 
 def kubectl(node: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from host import docker
 from host.pipes import read_from
-from host.run import CommandFailed, run, say
+from host.run import run, say
 
 NOTE = "/kind/coursehub-images"  # in the node: Docker's id of each image that it was given, by tag
 
@@ -58,7 +58,7 @@ def begun_with(pods: Mapping[str, Any], images: Collection[str]) -> list[tuple[s
 
 def observe(node: str, images: Sequence[str]) -> Stale:
     """What a running node has to be given. An image that Docker does not have is passed over."""
-    return stale(_ids(images), _there(node), _noted(node)) if images else Stale()
+    return stale(docker.image_ids(images), *_inside(node)) if images else Stale()
 
 
 def load(node: str, images: Sequence[str]) -> None:
@@ -73,7 +73,7 @@ def load(node: str, images: Sequence[str]) -> None:
         for namespace, name in begun_with(pods, found.older):
             say(f"beginning {name} anew with the image that was built again")
             run([*docker.kubectl(node), "-n", namespace, "delete", "pod", name])
-    note = json.dumps({**_noted(node), **_ids(images)})
+    note = json.dumps({**_inside(node)[1], **docker.image_ids(images)})
     run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {NOTE}.new && mv {NOTE}.new {NOTE}"], stdin=note)
 
 
@@ -84,18 +84,12 @@ def _give(node: str, images: Sequence[str]) -> None:
         pass  # the names of what came in
 
 
-def _ids(images: Sequence[str]) -> dict[str, str]:
-    found = {image: docker.image_id(image) for image in images}
-    return {image: own for image, own in found.items() if own}
-
-
-def _there(node: str) -> set[str]:
-    return set(run(["docker", "exec", node, "ctr", "--namespace=k8s.io", "images", "list", "-q"]).split())
-
-
-def _noted(node: str) -> dict[str, str]:
+def _inside(node: str) -> tuple[set[str], dict[str, str]]:
+    """The images that a node has, and Docker's ids of those that it was given, as it noted them."""
+    ask = f"cat {NOTE} 2>/dev/null; echo; ctr --namespace=k8s.io images list -q"
+    note, _, there = run(["docker", "exec", node, "sh", "-c", ask]).partition("\n")
     try:
-        found: dict[str, str] = json.loads(run(["docker", "exec", node, "cat", NOTE]))
-    except (CommandFailed, ValueError):
-        return {}
-    return found
+        noted: dict[str, str] = json.loads(note)
+    except ValueError:
+        noted = {}
+    return set(there.split()), noted

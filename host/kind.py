@@ -161,11 +161,12 @@ def facts(want: Want) -> Facts:
         for key, port in want.ports.items()
         if port not in own
     }
+    images_here = docker.image_ids(want.local)
     return Facts(
         node=node,
         taken=tuple(key for key, code in refused.items() if code == errno.EADDRINUSE),
         no_address=errno.EADDRNOTAVAIL in refused.values(),
-        missing_images=tuple(image for image in want.local if not docker.image_id(image)),
+        missing_images=tuple(image for image in want.local if image not in images_here),
         mounted=os.path.ismount(want.mountpoint),
         shared=_shared(want.mountpoint),
     )
@@ -209,13 +210,12 @@ def apply(want: Want) -> dict[str, Any]:
             have = facts(want)
         if have.node is None:
             _create(want)
-        elif not have.node.running:
-            docker.start(want.node)
+        else:
+            _keep(want, have.node)
         memory.bound(want.node, want.memory)
         wait_until_ready(want.node)
         memory.protect(want.node, want.memory, want.free)
         images.load(want.node, want.loaded)
-        _write_kubeconfig(want)
         run(["docker", "exec", want.node, "touch", _WHOLE])
         return {"cluster": want.name, "kubeconfig": str(want.kubeconfig_path), **addresses(want)}
 
@@ -271,6 +271,14 @@ def _create(want: Want) -> None:
     _kind(want, "create", "cluster", "--config", "-", stdin=json.dumps(with_patch(want.config, own)))
 
 
+def _keep(want: Want, node: Node) -> None:
+    """Have a node that stays run, and its kubeconfig file as it was when the node was new."""
+    if not node.running:
+        docker.start(want.node)
+    _kind(want, "export", "kubeconfig")
+    want.kubeconfig_path.chmod(0o600)
+
+
 def with_patch(config: dict[str, Any], patch: str) -> dict[str, Any]:
     """kind's configuration with one more word for each node's kubelet, after those that it has."""
     nodes = [{**node, "kubeadmConfigPatches": [*node["kubeadmConfigPatches"], patch]} for node in config["nodes"]]
@@ -324,11 +332,6 @@ def wait_until_ready(node: str) -> None:
                     f" If it stays so: {docker.anew(node)}. Last word: {error}"
                 ) from None
             time.sleep(1)
-
-
-def _write_kubeconfig(want: Want) -> None:
-    _kind(want, "export", "kubeconfig")
-    want.kubeconfig_path.chmod(0o600)
 
 
 def _node(container: str) -> Node | None:
