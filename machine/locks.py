@@ -1,12 +1,16 @@
 """Locks that a killed pulumi left on a stack: it would ask for `pulumi cancel`, though nobody is at work."""
 
+import contextlib
 import json
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from machine.shell import say
+
+_WRITTEN = 2.0  # seconds; a lock has a hundred bytes, which pulumi writes to a file beside it and renames at once
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,13 @@ def forget_dead_locks(state: Path, stack: str) -> None:
 
     So does one that cannot be read, as a power cut leaves it: nobody can say whose it is.
     """
-    for lock in state.glob(f".pulumi/locks/organization/coursehub/{stack}/*.json"):
+    folder = state / f".pulumi/locks/organization/coursehub/{stack}"
+    for unwritten in folder.glob("*.tmp"):  # pulumi would take it for a lock
+        with contextlib.suppress(FileNotFoundError):  # a lock by now
+            if time.time() - unwritten.stat().st_mtime > _WRITTEN:
+                unwritten.unlink()
+                say(f"a change of stack {stack} was interrupted while it took its lock: took that away")
+    for lock in folder.glob("*.json"):
         holder = holder_of(lock)
         if holder is None:
             say(

@@ -1,7 +1,9 @@
 """A lock is taken away only where its holder is known to be gone."""
 
 import json
+import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,15 @@ def test_a_torn_lock_stays_and_the_remedy_is_told(
     assert lock.exists()
     said = capsys.readouterr().out
     assert str(lock) in said and "if nobody is at work on the stack, remove it" in said
+
+
+@pytest.mark.parametrize(("age", "stays"), [(0, True), (60, False)])
+def test_a_lock_that_a_killed_pulumi_was_writing_goes_and_one_being_written_stays(
+    tmp_path: Path, age: int, stays: bool
+) -> None:
+    lock = tmp_path / ".pulumi" / "locks" / "organization" / "coursehub" / "dev" / "a.json.189f1c.tmp"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (time.time() - age, time.time() - age))
+    forget_dead_locks(tmp_path, "dev")
+    assert lock.exists() is stays
