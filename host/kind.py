@@ -292,15 +292,16 @@ def _delete(want: Want) -> None:
         if not docker.is_being_removed(error.stderr):
             raise
         docker.wait_until_removed(want.node)
-    want.kubeconfig_path.unlink(missing_ok=True)
 
 
 def _kind(want: Want, *argv: str, stdin: str = "") -> None:
-    """Run kind on the cluster and its kubeconfig file.
+    """Run kind on the cluster; it writes the kubeconfig file anew.
 
-    The cluster's lock is ours, and a kind that outlives its unit has it: one on that file is of a kind that was killed.
+    A kind that was killed leaves half a file, or its lock on it, and no other gets past either. No kind is at work: the
+    cluster's lock is ours, and one that outlives its unit would hold it.
     """
-    Path(f"{want.kubeconfig_path}.lock").unlink(missing_ok=True)
+    for left in (want.kubeconfig_path, Path(f"{want.kubeconfig_path}.lock")):
+        left.unlink(missing_ok=True)
     run(["kind", *argv, "--name", want.name, "--kubeconfig", str(want.kubeconfig_path)], stdin=stdin)
 
 

@@ -1,4 +1,4 @@
-"""What a kind that was killed leaves behind: the lock of a kubeconfig file, and a container still being removed."""
+"""What a kind that was killed leaves: half a kubeconfig file and a lock on it, a container still being removed."""
 
 import contextlib
 import subprocess
@@ -29,12 +29,14 @@ def want(tmp_path: Path) -> Iterator[kind.Want]:
     subprocess.run(["docker", "rm", "-f", NODE], check=False, capture_output=True)
 
 
-def test_a_lock_of_a_kind_that_was_killed_is_in_nobodys_way(want: kind.Want) -> None:
+def test_half_a_kubeconfig_and_a_lock_on_it_are_in_nobodys_way(want: kind.Want) -> None:
     lock = Path(f"{want.kubeconfig}.lock")
     lock.touch()
+    want.kubeconfig_path.write_text("apiVersion: v1\nclusters: [")
     kind.remove(want)
     assert not docker.exists(NODE)
     assert not lock.exists()
+    assert not want.kubeconfig_path.exists()
 
 
 def test_a_removal_that_docker_still_does_is_waited_for(want: kind.Want) -> None:
