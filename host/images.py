@@ -85,9 +85,13 @@ def _give(node: str, images: Sequence[str]) -> None:
 
 
 def _inside(node: str) -> tuple[set[str], dict[str, str]]:
-    """The images that a node has, and Docker's ids of those that it was given, as it noted them."""
     ask = f"cat {NOTE} 2>/dev/null; echo; ctr --namespace=k8s.io images list -q"
-    note, _, there = run(["docker", "exec", node, "sh", "-c", ask]).partition("\n")
+    return inside(run(["docker", "exec", node, "sh", "-c", ask]))
+
+
+def inside(said: str) -> tuple[set[str], dict[str, str]]:
+    """What a node has and what it noted, by its answer: the note or nothing in the first line, a name in each other."""
+    note, _, there = said.partition("\n")
     try:
         noted: dict[str, str] = json.loads(note)
     except ValueError:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from host.images import Stale, begun_with, stale
+from host.images import Stale, begun_with, inside, stale
 
 WANTED = {"coursehub/hub:1": "sha256:a", "coursehub/singleuser:1": "sha256:b"}
 THERE = {"docker.io/coursehub/hub:1", "docker.io/coursehub/singleuser:1", "sha256:a", "registry.k8s.io/pause:3"}
@@ -52,3 +52,18 @@ def test_hub_and_proxy_begin_anew_with_it_and_no_students_server_is_ended() -> N
     }
     assert begun_with(pods, ["coursehub/hub:1"]) == [("jhub", "hub-1")]
     assert begun_with(pods, []) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (
+            '{"hub:1": "sha256:a"}\ndocker.io/hub:1\nsha256:a\n',
+            ({"docker.io/hub:1", "sha256:a"}, {"hub:1": "sha256:a"}),
+        ),
+        ("\ndocker.io/hub:1\n", ({"docker.io/hub:1"}, {})),
+        ('{"hub:1": "sha\n', (set(), {})),
+    ],
+)
+def test_a_node_tells_its_images_and_its_note_in_one_answer(said: str, found: tuple[set[str], dict[str, str]]) -> None:
+    assert inside(said) == found
