@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently
 from machine.login import wait_for_login
 from tests.e2e.conftest import NAME, POOL, PORT, ROOT, Stack, docker
 from tests.e2e.student import Student
@@ -121,13 +122,13 @@ def test_a_cluster_deleted_by_hand_is_made_anew_with_students_work_and_users(cou
 def test_a_renamed_dataset_is_told_and_never_replaced_by_an_empty_one(course: Stack) -> None:
     logged_in(course).stop_server()
     docker("stop", NODE)
-    zfs("zfs", "unmount", COURSE)
-    zfs("zfs", "rename", COURSE, f"{POOL}/elsewhere")
+    patiently(["zfs", "unmount", COURSE])
+    patiently(["zfs", "rename", COURSE, f"{POOL}/elsewhere"])
     done = course.up()
     assert done.returncode != 0
     assert "is not there, but this stack made it" in done.stdout or "is not mounted" in done.stdout
     assert COURSE not in zfs("zfs", "list", "-H", "-o", "name").split()
-    zfs("zfs", "rename", f"{POOL}/elsewhere", COURSE)
+    patiently(["zfs", "rename", f"{POOL}/elsewhere", COURSE])
     course.must("up", "--yes", "--skip-preview")
     wait_for_login(URL, "ada", course.output("password"))
     assert logged_in(course).read_file("work.txt") == "mine"

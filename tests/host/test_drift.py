@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently
 from tests.host.conftest import Unit, zfs
 
 
@@ -52,13 +53,13 @@ def test_a_dataset_that_was_renamed_is_never_replaced_by_an_empty_one(unit: Unit
     (Path("/", path(unit)) / "work.txt").write_text("mine")
     elsewhere = f"{unit.spec['pool']}/elsewhere"
     zfs("zfs", "unmount", path(unit))
-    zfs("zfs", "rename", path(unit), elsewhere)
+    patiently(["zfs", "rename", path(unit), elsewhere])
     (said,) = observed(unit, "drift")
     assert f"{path(unit)} is not there, but this stack made it" in said
     refused = unit("apply", made=True)
     assert refused.returncode == 3
     assert path(unit) not in zfs("zfs", "list", "-H", "-o", "name").split()
-    zfs("zfs", "rename", elsewhere, path(unit))
+    patiently(["zfs", "rename", elsewhere, path(unit)])
     assert unit("apply", made=True).returncode == 0
     assert (Path("/", path(unit)) / "work.txt").read_text() == "mine"
 
@@ -66,7 +67,7 @@ def test_a_dataset_that_was_renamed_is_never_replaced_by_an_empty_one(unit: Unit
 def test_a_pool_that_was_exported_comes_back_with_the_work(unit: Unit) -> None:
     unit("apply")
     (Path("/", path(unit)) / "work.txt").write_text("mine")
-    zfs("zpool", "export", unit.spec["pool"])
+    patiently(["zpool", "export", unit.spec["pool"]])
     assert observed(unit, "drift") == [f"importing pool {unit.spec['pool']}"]
     assert unit("apply", made=True).returncode == 0
     assert (Path("/", path(unit)) / "work.txt").read_text() == "mine"
@@ -75,7 +76,7 @@ def test_a_pool_that_was_exported_comes_back_with_the_work(unit: Unit) -> None:
 def test_a_pool_whose_disk_is_gone_is_never_replaced_by_an_empty_one(unit: Unit) -> None:
     unit("apply")
     disk = Path(unit.spec["pool_file"]["path"])
-    zfs("zpool", "export", unit.spec["pool"])
+    patiently(["zpool", "export", unit.spec["pool"]])
     away = disk.rename(disk.with_suffix(".away"))
     refused = unit("apply", made=True)
     assert refused.returncode == 3

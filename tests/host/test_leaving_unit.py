@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently
 from tests.host.conftest import Unit, home, must, zfs
 
 
@@ -107,7 +108,7 @@ def test_work_on_a_pool_that_is_not_there_may_not_go(
     leaving: Unit, course: Unit, unit: Unit, unit_name: str, changed: dict[str, Any]
 ) -> None:
     pool = course.spec["pool"]
-    zfs("zpool", "export", pool)
+    patiently(["zpool", "export", pool])
     try:
         done = {"leaving": leaving, "zfs": unit}[unit_name]("remove", **changed)
         assert (done.returncode, f"zpool import {pool}" in done.stderr) == (3, True), done.stderr

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently
 from tests.host.conftest import Unit, home, must, zfs
 
 
@@ -92,7 +93,7 @@ def test_a_confirmed_course_with_a_verified_archive_is_in_the_trash_and_can_come
     (listed,) = must(trash("observe"))["trash"]
     assert listed["was"] == f"{course.spec['pool']}/userdata"
     assert dataset("remove").returncode == 0, "what is gone is gone"
-    zfs("zfs", "rename", entry, listed["was"])
+    patiently(["zfs", "rename", entry, listed["was"]])
     zfs("zfs", "inherit", "readonly", listed["was"])
     must(dataset("apply"))
     zfs("zfs", "mount", "-a")

@@ -86,7 +86,7 @@ def test_one_that_was_made_and_is_gone_is_never_replaced_by_an_empty_one(databas
     assert "is not there, but this stack made it" in refused.stderr
     assert refused.stderr.removeprefix("volume: ").strip() in must(database("observe"))["drift"]
     assert path(database) not in zfs("zfs", "list", "-H", "-o", "name").split()
-    zfs("zfs", "rename", elsewhere, path(database))
+    patiently(["zfs", "rename", elsewhere, path(database)])
     assert database("apply", made=True).returncode == 0
     assert Path("/", path(database), "jupyterhub.sqlite").read_text() == "accounts"
 

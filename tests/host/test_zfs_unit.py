@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from host.datasets import patiently
 from tests.host.conftest import POOL_BYTES, Unit, zfs
 
 
@@ -123,7 +124,7 @@ def test_a_bare_mountpoint_refuses_writes(unit: Unit) -> None:
 def test_an_exported_pool_is_found_again(unit: Unit) -> None:
     unit("apply")
     (mountpoint(unit) / "work.txt").write_text("mine")
-    zfs("zpool", "export", unit.spec["pool"])
+    patiently(["zpool", "export", unit.spec["pool"]])
     done = unit("apply")
     assert done.returncode == 0, done.stderr
     assert (mountpoint(unit) / "work.txt").read_text() == "mine"
@@ -215,7 +216,7 @@ def test_a_larger_pool_file_grows_and_a_smaller_one_is_refused(unit: Unit) -> No
         assert "when it imports the pool" in grown.stderr
         (said,) = json.loads(unit("observe", pool_file=larger).stdout)["warnings"]
         assert f"`zpool export {unit.spec['pool']}`" in said
-        zfs("zpool", "export", unit.spec["pool"])
+        patiently(["zpool", "export", unit.spec["pool"]])
         assert unit("apply", pool_file=larger).returncode == 0
     assert zpool_size(unit) > 1.9 * POOL_BYTES
     seen = json.loads(unit("observe", pool_file=larger).stdout)
