@@ -63,7 +63,10 @@ def observe(node: str, images: Sequence[str]) -> Stale:
 
 def load(node: str, images: Sequence[str]) -> None:
     """Load what is stale, and begin anew what runs an older one. Killed, it is done again: the note comes last."""
-    found = observe(node, images)
+    if not images:
+        return
+    wanted, (there, noted) = docker.image_ids(images), _inside(node)
+    found = stale(wanted, there, noted)
     if not (found.lacking or found.older):
         return
     say(f"loading {', '.join((*found.lacking, *found.older))} into the node (about 10 s each)")
@@ -73,7 +76,7 @@ def load(node: str, images: Sequence[str]) -> None:
         for namespace, name in begun_with(pods, found.older):
             say(f"beginning {name} anew with the image that was built again")
             run([*docker.kubectl(node), "-n", namespace, "delete", "pod", name])
-    note = json.dumps({**_inside(node)[1], **docker.image_ids(images)})
+    note = json.dumps({**noted, **wanted})
     run(["docker", "exec", "-i", node, "sh", "-c", f"cat > {NOTE}.new && mv {NOTE}.new {NOTE}"], stdin=note)
 
 

@@ -276,7 +276,6 @@ def _keep(want: Want, node: Node) -> None:
     if not node.running:
         docker.start(want.node)
     _kind(want, "export", "kubeconfig")
-    want.kubeconfig_path.chmod(0o600)
 
 
 def with_patch(config: dict[str, Any], patch: str) -> dict[str, Any]:
@@ -295,7 +294,7 @@ def _delete(want: Want) -> None:
 
 
 def _kind(want: Want, *argv: str, stdin: str = "") -> None:
-    """Run kind on the cluster; it writes the kubeconfig file anew.
+    """Run kind on the cluster; it writes the kubeconfig file anew, for its owner alone.
 
     A kind that was killed leaves half a file, or its lock on it, and no other gets past either. No kind is at work: the
     cluster's lock is ours, and one that outlives its unit would hold it.

@@ -1,6 +1,5 @@
 """Locks that a killed pulumi left on a stack: it would ask for `pulumi cancel`, though nobody is at work."""
 
-import contextlib
 import json
 import os
 import socket
@@ -24,14 +23,13 @@ class Holder:
 def forget_dead_locks(state: Path, stack: str) -> None:
     """Remove the locks of `stack` whose pulumi ran on this server and is gone. Locks of living ones stay.
 
-    So does one that cannot be read, as a power cut leaves it: nobody can say whose it is.
+    So does one that cannot be read, as a power cut leaves it: nobody can say whose it is. One that was never written to
+    its end goes: pulumi takes it for a lock, and reads it in vain.
     """
     folder = state / f".pulumi/locks/organization/coursehub/{stack}"
-    for unwritten in folder.glob("*.tmp"):  # pulumi would take it for a lock
-        with contextlib.suppress(FileNotFoundError):  # a lock by now
-            if time.time() - unwritten.stat().st_mtime > _WRITTEN:
-                unwritten.unlink()
-                say(f"a change of stack {stack} was interrupted while it took its lock: took that away")
+    for unwritten in filter(is_left, folder.glob("*.tmp")):
+        unwritten.unlink(missing_ok=True)
+        say(f"a change of stack {stack} was interrupted while it took its lock: took that away")
     for lock in folder.glob("*.json"):
         holder = holder_of(lock)
         if holder is None:
@@ -42,6 +40,14 @@ def forget_dead_locks(state: Path, stack: str) -> None:
         elif is_dead(holder, socket.gethostname(), Path("/proc", str(holder.pid), "comm")):
             lock.unlink()
             say(f"the last change of stack {stack} was interrupted: took away its lock")
+
+
+def is_left(unwritten: Path) -> bool:
+    """Whether nobody writes a lock's file any more; one that is gone has become a lock."""
+    try:
+        return time.time() - unwritten.stat().st_mtime > _WRITTEN
+    except FileNotFoundError:
+        return False
 
 
 def holder_of(lock: Path) -> Holder | None:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from machine.way import way
+from plan.parts import MAKERS, REGISTRIES
 from tests.host.conftest import forget_pool, zfs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ PROGRAM = ("__main__.py", "Pulumi.yaml", "config", "plan", "components", "host",
 NAME = "e2e"
 POOL = "e2e-pool"
 PORT, API_PORT = 31080, 31443
+NODE_IMAGE = (MAKERS if way() == "makers" else REGISTRIES).node_image
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,7 @@
 """What Docker is asked, by the real one."""
 
 from host import docker
-from machine.way import way
-from plan.parts import MAKERS, REGISTRIES
-
-NODE_IMAGE = (MAKERS if way() == "makers" else REGISTRIES).node_image
+from tests.e2e.conftest import NODE_IMAGE
 
 
 def test_the_images_that_docker_has_are_told_from_those_that_it_lacks() -> None:

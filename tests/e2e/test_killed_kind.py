@@ -9,23 +9,22 @@ from typing import Any
 
 import pytest
 
-from host import docker, kind
-from machine.way import way
-from plan.parts import MAKERS, REGISTRIES
+from host import kind
+from host.docker import exists, node
+from tests.e2e.conftest import NODE_IMAGE, docker
 
 CLUSTER = "coursehub-killed"
-NODE = docker.node(CLUSTER)
+NODE = node(CLUSTER)
 
 
 @pytest.fixture
 def want(tmp_path: Path) -> Iterator[kind.Want]:
     """A cluster whose node is a container that does nothing."""
-    image = (MAKERS if way() == "makers" else REGISTRIES).node_image
     spec: dict[str, Any] = {"config": {}, "local": [], "mountpoint": "/", "address": "127.0.0.1", "ports": {}}
     label = f"io.x-k8s.kind.cluster={CLUSTER}"
-    _docker("run", "-d", "--name", NODE, "--label", label, "--entrypoint", "sleep", image, "600")
+    docker("run", "-d", "--name", NODE, "--label", label, "--entrypoint", "sleep", NODE_IMAGE, "600")
     kubeconfig = str(tmp_path / "kubeconfig")
-    yield kind.parse({**spec, "name": CLUSTER, "image": image, "kubeconfig": kubeconfig, "memory": 1, "free": 1})
+    yield kind.parse({**spec, "name": CLUSTER, "image": NODE_IMAGE, "kubeconfig": kubeconfig, "memory": 1, "free": 1})
     subprocess.run(["docker", "rm", "-f", NODE], check=False, capture_output=True)
 
 
@@ -34,7 +33,7 @@ def test_half_a_kubeconfig_and_a_lock_on_it_are_in_nobodys_way(want: kind.Want) 
     lock.touch()
     want.kubeconfig_path.write_text("apiVersion: v1\nclusters: [")
     kind.remove(want)
-    assert not docker.exists(NODE)
+    assert not exists(NODE)
     assert not lock.exists()
     assert not want.kubeconfig_path.exists()
 
@@ -42,24 +41,20 @@ def test_half_a_kubeconfig_and_a_lock_on_it_are_in_nobodys_way(want: kind.Want) 
 def test_a_removal_that_docker_still_does_is_waited_for(want: kind.Want) -> None:
     with being_removed():
         kind.remove(want)
-        assert not docker.exists(NODE)
+        assert not exists(NODE)
 
 
 def test_a_node_that_docker_still_removes_is_none_to_be_started(want: kind.Want) -> None:
     with being_removed():
-        node = kind.facts(want).node
-        assert node is None or not node.whole
+        found = kind.facts(want).node
+        assert found is None or not found.whole
 
 
 @contextlib.contextmanager
 def being_removed() -> Iterator[None]:
     """Docker removes the node, which takes it a while."""
-    _docker("exec", NODE, "sh", "-c", "mkdir /many && cd /many && seq 20000 | xargs touch")
+    docker("exec", NODE, "sh", "-c", "mkdir /many && cd /many && seq 20000 | xargs touch")
     with subprocess.Popen(["docker", "rm", "-f", NODE], stdout=subprocess.DEVNULL):
-        while _docker("inspect", "-f", "{{.State.Status}}", NODE).strip() != "removing":
+        while docker("inspect", "-f", "{{.State.Status}}", NODE).strip() != "removing":
             time.sleep(0.01)
         yield
-
-
-def _docker(*argv: str) -> str:
-    return subprocess.run(["docker", *argv], check=True, capture_output=True, text=True).stdout
