@@ -2,7 +2,7 @@
 
 `python` has what a virtual environment needs, `ready` makes the server ready, `parts` gets tools and images, `gvisor`
 also the sandbox for courses that ask for it, `way` tells where those come from, `login URL NAME` waits until somebody
-can log in, `unlock STACK` forgets a killed pulumi.
+can log in, `unlock STACK` forgets a killed pulumi, `nudge` keeps zfs-fuse answering for as long as it runs.
 """
 
 import sys
@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from machine import cron, engine, locks, makers, packages, zfs
+from machine import cron, engine, locks, makers, nudge, packages, zfs
 from machine.login import wait_for_login
 from machine.shell import NotReady, say, there
 from machine.way import VARIABLE, way
@@ -27,6 +27,8 @@ def ready() -> None:
     """Packages, ZFS, Docker and the parts."""
     packages.install(packages.ALWAYS)
     zfs.ready()
+    if zfs.by_fuse():
+        nudge.start()
     cron.ready()
     engine.ready()
     parts()
@@ -78,13 +80,14 @@ VERBS: dict[str, Callable[..., None]] = {
     "way": lambda: print(way()),
     "login": login,
     "unlock": unlock,
+    "nudge": nudge.run,
 }
 
 
 def main(argv: list[str]) -> int:
     if not argv or argv[0] not in VERBS or len(argv) != {"login": 3, "unlock": 2}.get(argv[0], 1):
         print(
-            "usage: python3 -m machine python | ready | parts | gvisor | way | login URL NAME | unlock STACK",
+            "usage: python3 -m machine python | ready | parts | gvisor | way | login URL NAME | unlock STACK | nudge",
             file=sys.stderr,
         )
         return 2

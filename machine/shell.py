@@ -15,12 +15,12 @@ class NotReady(Exception):
     """The server cannot be made ready; the message names the thing, the reason and the remedy."""
 
 
-def root(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def root(argv: Sequence[str], env: Mapping[str, str] | None = None, stdin: str = "") -> str:
     """Run a command as root, by `sudo -n` where need be; its stdout. Raises NotReady if it fails."""
     words = list(argv) if os.geteuid() == 0 else ["sudo", "-n", *argv]
     full = {**os.environ, "PATH": _ADMIN_PATH, **(env or {})}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=full, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, input=stdin, env=full, check=False)
     except FileNotFoundError:
         raise NotReady(f"`{words[0]}` is not on this server: install it, or run this as root") from None
     if done.returncode != 0:

@@ -38,13 +38,23 @@ def _forget_dead_mounts() -> bool:
 
 def dead_mounts(mountinfo: str, dead: Callable[[str], bool]) -> list[str]:
     """The mounts that a zfs-fuse left behind when it died, outermost first. Read from proc(5) mountinfo."""
+    return [mount for mount in fuse_mounts(mountinfo) if dead(mount)]
+
+
+def fuse_mounts(mountinfo: str) -> list[str]:
+    """All that zfs-fuse has mounted, outermost first. Read from proc(5) mountinfo."""
     found = []
     for line in mountinfo.splitlines():
         fields = line.split(" ")
         kind, source = fields[fields.index("-") + 1 :][:2]
-        if (kind == "fuse.zfs" or (kind, source) == ("fuse", "kstat")) and dead(fields[4]):
+        if kind == "fuse.zfs" or (kind, source) == ("fuse", "kstat"):
             found.append(fields[4])
     return sorted(found, key=lambda path: path.count("/"))
+
+
+def by_fuse() -> bool:
+    """Whether the ZFS at hand is zfs-fuse."""
+    return there("zfs-fuse") and not Path("/dev/zfs").exists()
 
 
 def is_dead(mount: str) -> bool:

@@ -1,15 +1,18 @@
 """What is decided about a server before anything is done to it: facts in, decisions out."""
 
 import ast
+import fcntl
 import hashlib
 import io
 import json
 import tarfile
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from machine import engine, makers, packages, runc_without_sys_resource, zfs
+from machine import engine, makers, nudge, packages, runc_without_sys_resource, zfs
 from machine.server import refusal
 from machine.shell import NotReady
 from machine.way import MAKERS, way
@@ -115,6 +118,43 @@ def test_dead_mounts_go_outermost_first_and_others_stay() -> None:
         "/pool/course",
         "/pool/course/homes/alice",
     ]
+
+
+def test_one_dataset_is_asked_and_all_of_them_only_where_it_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answers, asked in ((True, [["/one"]]), (False, [["/one"], ["/one", "/two"]])):
+        questions = Mock(answered=Mock(return_value=answers))
+        monkeypatch.setattr(nudge, "fuse_mounts", lambda mountinfo: ["/one", "/two"])
+        assert nudge.look(questions) is not answers
+        assert [call.args[0] for call in questions.answered.call_args_list] == asked
+
+
+def test_who_owes_an_answer_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, asked = threading.Event(), []
+
+    def ask(mount: str) -> None:
+        asked.append(mount)
+        if mount == "/slow":
+            answer.wait()
+
+    monkeypatch.setattr("os.statvfs", ask)
+    questions = nudge.Questions()
+    assert not questions.answered(["/slow", "/quick"], 0.01)
+    assert not questions.answered(["/slow", "/quick"], 0.01)
+    answer.set()
+    assert questions.answered(["/slow"], 10)
+    assert asked.count("/slow") == 1
+
+
+def test_a_second_nudge_ends_at_once_and_leaves_the_first_ones_process_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nudge, "STATE", tmp_path)
+    with nudge.lock_file().open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        first.write("123\n")
+        first.flush()
+        nudge.run()
+        assert nudge.lock_file().read_text() == "123\n"
 
 
 def test_a_container_is_asked_for_all_capabilities_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
