@@ -37,8 +37,9 @@ parts: ## only get tools and images
 test: ready .venv/dev ## all tests: style, types, unit, graph, hub, host, the provider's and the whole system's
 	@$(ENV) ruff check . && ruff format --check . && mypy .
 	@cd offline/go/command && go test ./...
-	@$(ENV) python -m pytest --maxfail=3 --durations=40 -n 2 --dist loadfile tests/unit tests/graph tests/hub tests/host
-	@$(ENV) python -m pytest --maxfail=3 --durations=40 tests/e2e
+	@echo "the tests run two at a time: those of the whole system, most of an hour, and beside them all others"
+	@$(ENV) python -m pytest --maxfail=3 --durations=40 -n 2 --dist loadfile --no-loadscope-reorder \
+	  tests/e2e tests/unit tests/graph tests/hub tests/host
 
 check: .venv/ready ## try, from a pod like a student's, who can talk to whom in the running course
 	@$(ENV) ./coursehub --stack $(STACK) check

@@ -129,7 +129,7 @@ TOOL_STEPS: list[Step] = [
     go_step("etcd"),
     go_step("pause"),
     _kind(),
-    go_step("coredns", "github.com/coredns/coredns"),
+    go_step("coredns"),
     go_step("local-path-provisioner", "github.com/rancher/local-path-provisioner"),
     go_step("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
     go_step(

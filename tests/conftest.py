@@ -1,18 +1,23 @@
 """Which tests may run beside each other, with several processes."""
 
+from pathlib import PurePath
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+_ONE_AFTER_THE_OTHER = ("e2e", "host")  # one cluster, with ports of its own; and one pool of a host test at a time
 
-class OnePoolAtATime(LoadFileScheduling):  # type: ignore[misc] # it has no types
-    """File beside file, but those with pools one after the other: two pools at once have been seen to hang zfs-fuse."""
+
+class FolderByFolder(LoadFileScheduling):  # type: ignore[misc] # it has no types
+    """File beside file in the order given, but all of a folder that shares something one after the other."""
 
     def _split_scope(self, nodeid: str) -> str:
         """What stays together."""
-        return "pools" if nodeid.startswith("tests/host/") else str(super()._split_scope(nodeid))
+        folder = PurePath(nodeid).parts[1]
+        return folder if folder in _ONE_AFTER_THE_OTHER else str(super()._split_scope(nodeid))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OnePoolAtATime:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderByFolder:
     """The scheduler."""
-    return OnePoolAtATime(config, log)
+    return FolderByFolder(config, log)
