@@ -36,7 +36,7 @@ parts: ## only get tools and images
 
 test: ready .venv/dev ## all tests: style, types, unit, graph, hub, host, the provider's and the whole system's
 	@$(ENV) ruff check . && ruff format --check . && mypy .
-	@cd offline/go/command && go test ./...
+	@cd offline/go/command && CGO_ENABLED=0 go test -trimpath ./... # as it is built, so that little is compiled again
 	@echo "the tests run two at a time: those of the whole system, most of an hour, and beside them all others"
 	@$(ENV) python -m pytest --maxfail=3 --durations=40 -n 2 --dist loadfile --no-loadscope-reorder \
 	  tests/e2e tests/unit tests/graph tests/hub tests/host
