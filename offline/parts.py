@@ -1,7 +1,8 @@
 """The programs of a course and how each is built. To change a version, change it here and in the part's go.mod.
 
 Every part is a Go module of ours, offline/go/<part>, whose go.mod and go.sum pin all that goes into it. Where a
-program cannot be built as it is published, a comment in its go.mod or main.go says why.
+program cannot be built as it is published, a comment in its go.mod or main.go says why. Libraries have one version in
+coredns and local-path-provisioner, and one in command and pulumi-kubernetes: what two parts share is compiled once.
 """
 
 import json
