@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from machine.packages import CRON, install
-from machine.shell import root, say
+from machine.shell import root, say, systemd
 
 
 def ready() -> None:
     """Have cron installed and running. Raises NotReady."""
-    if Path("/run/systemd/system").is_dir():
+    if systemd():
         return
     install(CRON)
     if not _runs():

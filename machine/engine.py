@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from machine.packages import DOCKER_CLIENT, install
-from machine.shell import STATE, NotReady, root, said, say, works
+from machine.shell import STATE, NotReady, root, said, say, systemd, works
 from machine.zfs import is_dead
 
 _FOLDER = STATE / "engine"
@@ -89,7 +89,7 @@ def _start() -> None:
         raise NotReady(
             "Docker runs, but you may not use it: `sudo usermod -aG docker $USER` and a new login change that"
         )
-    if Path("/run/systemd/system").is_dir():
+    if systemd():
         say("starting Docker")
         root(["systemctl", "start", "docker"])
         _wait(None)

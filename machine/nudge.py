@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
-from machine.shell import STATE, root, say
-from machine.zfs import fuse_mounts
+from machine.shell import STATE, root, say, systemd
+from machine.zfs import fuse_mounts, is_dead
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _EVERY = 1.0  # seconds between two looks
@@ -24,7 +24,7 @@ _SERVICE = Path("/etc/systemd/system/coursehub-nudge.service")
 
 
 class Questions:
-    """Asks datasets for their size, each in a thread of its own, which stays for as long as there is no answer."""
+    """Asks datasets, each in a thread of its own, which stays for as long as there is no answer; any answer will do."""
 
     def __init__(self) -> None:
         self._asking: dict[str, Thread] = {}
@@ -33,19 +33,12 @@ class Questions:
         """Ask; whether all answered within `patience` seconds. Who still owes an answer is not asked a second time."""
         self._asking = {mount: thread for mount, thread in self._asking.items() if thread.is_alive()}
         for mount in set(mounts) - self._asking.keys():
-            self._asking[mount] = Thread(target=_ask, args=(mount,), daemon=True)
+            self._asking[mount] = Thread(target=is_dead, args=(mount,), daemon=True)
             self._asking[mount].start()
         deadline = time.monotonic() + patience
         for mount in mounts:
             self._asking[mount].join(max(0.0, deadline - time.monotonic()))
         return not any(self._asking[mount].is_alive() for mount in mounts)
-
-
-def _ask(mount: str) -> None:
-    try:
-        os.statvfs(mount)  # stat(2) would be answered from the kernel's memory
-    except OSError:
-        return  # unmounted since; that is an answer, too
 
 
 def look(questions: Questions, patience: float = _PATIENCE) -> bool:
@@ -59,7 +52,6 @@ def look(questions: Questions, patience: float = _PATIENCE) -> bool:
 
 def run() -> None:
     """Look every second, for ever; ends at once where another one does so already."""
-    STATE.mkdir(parents=True, exist_ok=True)
     with lock_file().open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +74,8 @@ def lock_file() -> Path:
 
 def start() -> None:
     """Have it run, also after the server was started anew where systemd does that. Raises NotReady."""
-    if Path("/run/systemd/system").is_dir():
+    root(["mkdir", "-p", str(STATE)])
+    if systemd():
         if not (_SERVICE.is_file() and _SERVICE.read_text() == service()):
             root(["tee", str(_SERVICE)], stdin=service())
             root(["systemctl", "daemon-reload"])

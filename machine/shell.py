@@ -54,6 +54,11 @@ def said(argv: Sequence[str]) -> str:
     return done.stdout + done.stderr
 
 
+def systemd() -> bool:
+    """Whether systemd runs this server."""
+    return Path("/run/systemd/system").is_dir()
+
+
 def there(program: str) -> bool:
     """Whether a program is installed, the administrator's folders included."""
     return shutil.which(program, path=_ADMIN_PATH) is not None
